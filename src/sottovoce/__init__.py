@@ -1,0 +1,1 @@
+"""Sottovoce: a self-hosted music studio."""

@@ -1,0 +1,1 @@
+"""Engines: each makes music, splits it, or reads a mood."""

@@ -1,0 +1,158 @@
+"""What an engine is: it makes music, splits it, or reads a mood; values in, values out.
+
+An engine knows no path, no job, no database and no settings. The catalog calls `cls(config, weights, device)`; `unavailable()` is asked
+before any work and must be cheap; every call gets a `Run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from sottovoce.audio import Audio, AudioReader, Stem, StemWriter
+from sottovoce.media.video import Keyframe
+from sottovoce.moods import Mood
+from sottovoce.progress import OnProgress, Progress, ignore
+from sottovoce.prompt import Prompt
+from sottovoce.recipe import Section, TempoPoint
+
+
+class EngineOptions(BaseModel):
+    """An engine's own options, with ranges and defaults; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoConfig(BaseModel):
+    """For engines that need no settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do: seconds (shortest, longest), its own rate in Hz, what it accepts and what it needs."""
+
+    seconds: tuple[float, float] = (0.0, float("inf"))
+    rate: int | None = None
+    lyrics: bool = False
+    tasks: tuple[str, ...] = ()
+    stems: tuple[Stem, ...] = ()
+    deterministic: bool = True
+    needs: str = "nothing"
+    licence: str = "Apache-2.0"
+    paid: bool = False
+    quality: str = ""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Why an engine cannot run here, and what to type, in the user's words."""
+
+    reason: str
+    cure: str
+
+
+class Memo(Protocol):
+    """A small dict that is durable before `save` returns: remote engines keep task ids there."""
+
+    def __getitem__(self, key: str) -> Any: ...
+    def __setitem__(self, key: str, value: Any) -> None: ...
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def save(self) -> None: ...
+
+
+class ForgetfulMemo(dict[str, Any]):
+    """The memo of work that nobody takes up again."""
+
+    def save(self) -> None:
+        """Keep nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What comes with every call: where progress goes, the seed, threads, the owner's credentials, a memo."""
+
+    progress: OnProgress = ignore
+    seed: int = 0
+    threads: int = 1
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    memo: Memo = field(default_factory=ForgetfulMemo)
+
+    def report(self, stage: str, percent: float, *, step: int | None = None, total: int | None = None) -> None:
+        """Say how far this call is; raises Cancelled when the work is to stop."""
+        self.progress(Progress(stage, percent, step, total))
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A finished take: audio (48 kHz stereo), stems that add up to it, and what is known of its notes."""
+
+    audio: Audio
+    stems: Mapping[Stem, AudioReader] = field(default_factory=dict)
+    midi: bytes | None = None
+    sections: tuple[Section, ...] = ()
+    tempo_map: tuple[TempoPoint, ...] = ()
+    key: str | None = None
+    chords: tuple[tuple[float, str], ...] = ()
+    title: str | None = None
+    #: What was really used, for the recipe.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: What the user should know, such as "no known word in the prompt".
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What a separator did: the stems it wrote, the options used, what the user should know."""
+
+    stems: tuple[Stem, ...]
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """The head every engine shares."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[str]
+    #: Its settings and the section they stand in (None: it has none).
+    Config: ClassVar[type[BaseModel]]
+    section: ClassVar[str | None]
+    Options: ClassVar[type[EngineOptions]]
+    capabilities: ClassVar[Capabilities]
+
+    def unavailable(self) -> Unavailable | None:
+        """Why it cannot run here; cheap, loads no model."""
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+class Generator(Engine, Protocol):
+    """An engine that makes music from a prompt."""
+
+    def generate(self, prompt: Prompt, options: EngineOptions, run: Run) -> Generated:
+        """Make one take of exactly `round(prompt.seconds * 48000)` frames."""
+
+
+class Separator(Engine, Protocol):
+    """An engine that splits audio into stems, block by block."""
+
+    def stems_of(self, model: str | None) -> tuple[Stem, ...]:
+        """The stems a model gives; InvalidParameter for a model it does not have."""
+
+    def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
+        """Write every stem with the source's exact rate, channels and length."""
+
+
+class MoodReader(Engine, Protocol):
+    """An engine that reads a mood from pictures and sound."""
+
+    def read(self, frames: Sequence[Keyframe], sound: Audio | None, options: EngineOptions, run: Run) -> Mood:
+        """The mood of a clip."""

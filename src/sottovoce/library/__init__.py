@@ -1,0 +1,1 @@
+"""What we own: tracks, their files, search and export."""

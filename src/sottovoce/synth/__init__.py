@@ -1,0 +1,1 @@
+"""Our own sound: arrays only, knows no notation."""

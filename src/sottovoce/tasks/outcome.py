@@ -1,0 +1,44 @@
+"""What a task gives back: files in a scratch folder and rows as values, for Studio to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sottovoce.audio import Stem
+from sottovoce.engines.base import Run
+from sottovoce.recipe import Recipe
+from sottovoce.tasks.request import Source
+
+
+@dataclass(frozen=True)
+class TaskRun(Run):
+    """An engine's `Run`, and for tasks: a scratch folder of their own, and where a source lies on this machine."""
+
+    scratch: Path = Path()
+    locate: Callable[[Source], Path] = lambda source: getattr(source, "path", Path())
+
+
+@dataclass(frozen=True)
+class MadeTrack:
+    """A track to be filed: its audio (and stems, MIDI) in the scratch folder, and how it was made."""
+
+    title: str
+    audio: Path
+    recipe: Recipe
+    stems: Mapping[Stem, Path] = field(default_factory=dict)
+    midi: Path | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a task made: tracks to file, stems of its source, other files by name, and the report that surfaces show."""
+
+    kind: str
+    report: Mapping[str, Any]
+    tracks: tuple[MadeTrack, ...] = ()
+    stems: Mapping[Stem, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)

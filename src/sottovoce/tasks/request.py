@@ -1,0 +1,124 @@
+"""What every request shares: frozen, unknown fields refused, inputs named by `Source`.
+
+A request is the command's options, the JSON body, the RPC params, the job's payload and part of the recipe. Paths are valid only where the
+validation context says `local=True` (command line, Python).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from sottovoce import errors
+from sottovoce.audio import Stem, parse_stem
+from sottovoce.prompt import TIME_SIGNATURES, parse_key
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 600.0
+LONGEST_PROMPT = 1000
+LARGEST_SEED = 2**32 - 1
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrackRef(_Value):
+    """A track of the library, by id."""
+
+    track: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+class UploadRef(_Value):
+    """A file that was uploaded, by id."""
+
+    upload: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+class LocalFile(_Value):
+    """A file on this machine; refused unless the validation context says `local=True`."""
+
+    path: Path
+
+    @field_validator("path")
+    @classmethod
+    def _only_here(cls, path: Path, info: ValidationInfo) -> Path:
+        if not (info.context or {}).get("local"):
+            raise ValueError("a path can only be named on this machine itself; upload the file and name its id")
+        return path
+
+
+Source = TrackRef | UploadRef | LocalFile
+
+
+class Request(_Value):
+    """Base of all requests."""
+
+    kind: str
+    lane: Literal["interactive", "batch"] | None = None
+
+
+R = TypeVar("R", bound=Request)
+
+
+def validate(kind: type[R], fields: dict[str, Any], *, local: bool = False) -> R:
+    """A request from loose fields; the catalogue's error for the first thing that is wrong, naming the valid range."""
+    try:
+        return kind.model_validate(fields, context={"local": local})
+    except ValidationError as error:
+        raise translate(error) from None
+
+
+def translate(error: ValidationError) -> errors.RequestError:
+    """Pydantic's complaint as an error of ours; `details` lists every field that is wrong."""
+    problems = [(".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+    field, message = problems[0]
+    kind = _KINDS.get(field.split(".")[0], errors.InvalidParameter)
+    text = message if field.split(".")[0] in _KINDS else f"{field or 'request'}: {message}"
+    return kind(text, details={"fields": dict(problems)})
+
+
+_KINDS: dict[str, type[errors.RequestError]] = {
+    "duration": errors.InvalidDuration,
+    "prompt": errors.InvalidPrompt,
+    "steps": errors.InvalidInferenceSteps,
+    "guidance": errors.InvalidGuidanceScale,
+    "scheduler": errors.InvalidScheduler,
+}
+
+
+def _duration(seconds: float) -> float:
+    if not (math.isfinite(seconds) and SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS):
+        raise ValueError(f"the duration must be {SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} seconds, not {seconds:g}")
+    return seconds
+
+
+def _prompt(words: str) -> str:
+    words = words.strip()
+    if not words:
+        raise ValueError("the prompt is empty; say what the music should be like, for example 'rainy night lofi, jazzy piano'")
+    if len(words) > LONGEST_PROMPT:
+        raise ValueError(f"the prompt has {len(words)} characters; at most {LONGEST_PROMPT} are taken")
+    return words
+
+
+def _key(text: str) -> str:
+    return str(parse_key(text))
+
+
+def _time_signature(text: str) -> str:
+    if text not in TIME_SIGNATURES:
+        raise ValueError(f"the time signature must be one of {', '.join(TIME_SIGNATURES)}, not {text!r}")
+    return text
+
+
+Duration = Annotated[float, AfterValidator(_duration)]
+Words = Annotated[str, AfterValidator(_prompt)]
+KeyName = Annotated[str, AfterValidator(_key)]
+TimeSignature = Annotated[str, AfterValidator(_time_signature)]
+StemName = Annotated[Stem, AfterValidator(parse_stem)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Bpm = Annotated[float, Field(ge=30, le=300)]
+Loudness = Annotated[float, Field(ge=-40, le=-8)]
