@@ -37,12 +37,12 @@ class Audio:
     @property
     def channels(self) -> int:
         """How many channels."""
-        return self.samples.shape[0]
+        return int(self.samples.shape[0])
 
     @property
     def frames(self) -> int:
         """Length in samples per channel."""
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
     @property
     def seconds(self) -> float:

@@ -51,8 +51,15 @@ def parse_key(text: str) -> Key:
     if match is None:
         raise ValueError(f"{text!r} is no key; write it like 'A minor', 'F# major' or 'Bbm'")
     letter, accidental, mode = match.groups()
-    shift = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(accidental or "", 0) if len(accidental or "") < 2 else _spelled(accidental)
-    return Key((_LETTERS[letter.upper()] + shift) % 12, minor=mode is not None and (mode == "m" or mode.lower() in ("min", "minor")))
+    shift = (
+        {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(accidental or "", 0)
+        if len(accidental or "") < 2
+        else _spelled(accidental)
+    )
+    return Key(
+        (_LETTERS[letter.upper()] + shift) % 12,
+        minor=mode is not None and (mode == "m" or mode.lower() in ("min", "minor")),
+    )
 
 
 def _spelled(accidental: str) -> int:

@@ -110,6 +110,18 @@ def beside(path: Path) -> Path:
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """The fields that matter for the sound and differ: name -> (one's, other's)."""
-    names = ("sottovoce", "request", "engine", "seed", "batch", "device", "cpu", "libraries", "precision", "threads", "audio")
+    names = (
+        "sottovoce",
+        "request",
+        "engine",
+        "seed",
+        "batch",
+        "device",
+        "cpu",
+        "libraries",
+        "precision",
+        "threads",
+        "audio",
+    )
     pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

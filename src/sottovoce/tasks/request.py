@@ -73,7 +73,10 @@ def validate(kind: type[R], fields: dict[str, Any], *, local: bool = False) -> R
 
 def translate(error: ValidationError) -> errors.RequestError:
     """Pydantic's complaint as an error of ours; `details` lists every field that is wrong."""
-    problems = [(".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+    problems = [
+        (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
+        for item in error.errors()
+    ]
     field, message = problems[0]
     kind = _KINDS.get(field.split(".")[0], errors.InvalidParameter)
     text = message if field.split(".")[0] in _KINDS else f"{field or 'request'}: {message}"
@@ -98,7 +101,9 @@ def _duration(seconds: float) -> float:
 def _prompt(words: str) -> str:
     words = words.strip()
     if not words:
-        raise ValueError("the prompt is empty; say what the music should be like, for example 'rainy night lofi, jazzy piano'")
+        raise ValueError(
+            "the prompt is empty; say what the music should be like, for example 'rainy night lofi, jazzy piano'"
+        )
     if len(words) > LONGEST_PROMPT:
         raise ValueError(f"the prompt has {len(words)} characters; at most {LONGEST_PROMPT} are taken")
     return words
