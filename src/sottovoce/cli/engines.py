@@ -1,0 +1,103 @@
+"""`sotto engines`: what is here, what it can do, and why the rest is not ready."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sottovoce.cli.render import AsJson, show, table
+
+if TYPE_CHECKING:
+    from sottovoce.engines.base import Capabilities, Engine
+    from sottovoce.engines.catalog import Catalog, Kind
+
+
+def command(
+    name: Annotated[str | None, typer.Argument(help="One engine, with its options.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the engines that are here, what they can do, and what the rest needs."""
+    from sottovoce.studio import Studio
+
+    with Studio() as studio:
+        if name is None:
+            _show_all(studio.engines, as_json=as_json)
+        else:
+            _show_one(studio.engines, name, as_json=as_json)
+
+
+def _show_all(catalog: Catalog, *, as_json: bool) -> None:
+    from sottovoce.engines.catalog import KINDS
+
+    found = {kind.title: [_described(catalog, kind, engine) for engine in catalog.all(kind)] for kind in KINDS}
+    rows = [
+        (title if index == 0 else "", engine["name"], _place(engine), engine["title"], _readiness(engine))
+        for title, engines in found.items()
+        for index, engine in enumerate(engines)
+    ]
+    show(found, table(["kind", "name", "auto", "what", "ready"], rows), as_json=as_json)
+
+
+def _show_one(catalog: Catalog, name: str, *, as_json: bool) -> None:
+    from sottovoce.engines.catalog import KINDS, engine_names, parse_engine
+    from sottovoce.errors import InvalidBackend
+
+    kinds = [kind for kind in KINDS if parse_engine(name) in engine_names(kind)]
+    if not kinds:
+        known = sorted({known for kind in KINDS for known in engine_names(kind)})
+        raise InvalidBackend(f"no engine is called {name!r}; there are {', '.join(known)}")
+    found = {kind.title: _described(catalog, kind, catalog.get(kind, name)) for kind in kinds}
+    show(found, "\n\n".join(_page(title, engine) for title, engine in found.items()), as_json=as_json)
+
+
+def _described(catalog: Catalog, kind: Kind[Any], engine: Engine) -> dict[str, Any]:
+    missing = engine.unavailable()
+    order = catalog.order(kind)
+    return {
+        "name": engine.name,
+        "title": engine.title,
+        "version": engine.version,
+        "auto": order.index(engine.name) + 1 if engine.name in order else None,
+        "ready": missing is None,
+        "reason": missing and missing.reason,
+        "cure": missing and missing.cure,
+        "capabilities": _abilities(engine.capabilities),
+        "options": engine.Options.model_json_schema().get("properties", {}),
+    }
+
+
+def _abilities(capabilities: Capabilities) -> dict[str, Any]:
+    shortest, longest = capabilities.seconds
+    return {**vars(capabilities), "seconds": [shortest, longest if math.isfinite(longest) else None]}
+
+
+def _place(engine: dict[str, Any]) -> str:
+    return "" if engine["auto"] is None else f"{engine['auto']}."
+
+
+def _readiness(engine: dict[str, Any]) -> str:
+    return "yes" if engine["ready"] else f"no: {engine['reason']}. {engine['cure']}"
+
+
+def _page(title: str, engine: dict[str, Any]) -> str:
+    able = engine["capabilities"]
+    facts = [
+        (title, engine["name"]),
+        ("what", engine["title"]),
+        ("ready", _readiness(engine)),
+        ("seconds", f"{able['seconds'][0]:g} to {'any' if able['seconds'][1] is None else format(able['seconds'][1], 'g')}"),
+        ("stems", ", ".join(able["stems"]) or "none"),
+        ("needs", able["needs"]),
+        ("licence", able["licence"]),
+        ("quality", able["quality"] or "not stated"),
+    ]
+    options = [(f"--option {name}=", _choice(schema)) for name, schema in engine["options"].items()]
+    return table(["", ""], [*facts, *options])
+
+
+def _choice(schema: dict[str, Any]) -> str:
+    kind = schema.get("enum") or schema.get("type") or " or ".join(str(part.get("enum") or part.get("type")) for part in schema.get("anyOf", ()))
+    limits = [f"{word} {schema[key]:g}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in schema]
+    return " ".join(str(part) for part in [kind, *limits, f"(default {schema.get('default')})", schema.get("description", "")] if part)

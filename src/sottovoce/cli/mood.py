@@ -1,0 +1,29 @@
+"""`sotto mood`: what the pictures and the sound of a video suggest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sottovoce.cli import options
+from sottovoce.cli.render import AsJson, bar, show, table
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="A video or a recording, or - for standard input.")],
+    engine: Annotated[str | None, typer.Option(help="An engine by name, or auto.", show_default="auto")] = None,
+    engine_options: options.EngineOptions = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the pictures and the sound of a video suggest."""
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.mood import ReadMood
+
+    with Studio() as studio, options.input_file(source) as path:
+        fields = options.given(source={"path": path}, engine=engine, options=options.parse_pairs(engine_options))
+        request = studio.request(ReadMood, fields)
+        with bar() as progress:
+            report = studio.run(request, progress).report
+    rows = [(name.replace("_", " "), ", ".join(value) if isinstance(value, list | tuple) else value) for name, value in report["mood"].items()]
+    show(report, f"{table(['', ''], rows)}\n{options.notes(report)}", as_json=as_json)

@@ -1,0 +1,81 @@
+"""Options that several commands share, and how they become the fields of a request."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sottovoce.errors import InputUnreadable, InvalidParameter, OutputNotWritable
+
+EngineOptions = Annotated[
+    list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the engine itself; repeatable.")
+]
+BitDepth = Annotated[str | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")]
+Bitrate = Annotated[int | None, typer.Option(help="kbit/s, for MP3, Opus, Ogg and M4A.")]
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The options that were given: those left out are the settings' or the request's own to choose."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def parse_pairs(pairs: list[str] | None) -> dict[str, str] | None:
+    """`name=value` pairs as a dict."""
+    if not pairs:
+        return None
+    parsed = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not (name and sign):
+            raise InvalidParameter(f"--option {pair!r}: write it as NAME=VALUE; `sotto engines NAME` lists an engine's options")
+        parsed[name.strip().replace("-", "_")] = value
+    return parsed
+
+
+@contextmanager
+def input_file(text: str) -> Iterator[Path]:
+    """The file an argument names; `-` is standard input, kept in a temporary file while it is needed."""
+    if text != "-":
+        yield readable_file(Path(text))
+        return
+    if sys.stdin.isatty():
+        raise InputUnreadable("- means standard input, and that is the terminal; pipe a file into it")
+    with tempfile.NamedTemporaryFile(prefix="sotto-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def readable_file(path: Path) -> Path:
+    """The path if it is a file that can be read; InputUnreadable says what it is instead."""
+    if path.is_dir():
+        raise InputUnreadable(f"{path} is a folder; name a file in it")
+    if not path.exists():
+        raise InputUnreadable(f"there is no file {path}")
+    if not os.access(path, os.R_OK):
+        raise InputUnreadable(f"{path} may not be read by you", hint=f"chmod u+r '{path}'")
+    return path
+
+
+def writable_folder(folder: Path) -> Path:
+    """The folder if files can be put into it (it is made when needed); OutputNotWritable, before any work is done."""
+    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    if not there.is_dir():
+        raise OutputNotWritable(f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
+    return folder
+
+
+def notes(report: Mapping[str, Any]) -> str:
+    """What a report wants its reader to know: engines passed over, and remarks."""
+    skipped = [f"skipped {skip['engine']}: {skip['reason']}" for skip in report.get("skipped", ())]
+    return "\n".join([*skipped, *report.get("notes", ())])

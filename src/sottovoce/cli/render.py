@@ -1,0 +1,126 @@
+"""How results look: JSON on standard output, or tables; progress as a bar on standard error; errors with their cure."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import traceback
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sottovoce.errors import DiskFull, Internal, SottovoceError
+from sottovoce.progress import OnProgress, Progress, ignore
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: The option every command has.
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of text.")]
+
+
+def show(value: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print a result: the value as JSON, or the text."""
+    sys.stdout.write((to_json(value) if as_json else text.rstrip("\n")) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """JSON with paths as text; numbers that JSON lacks (infinite loudness of silence) become null."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as text, as wide as the terminal."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    console = _console(sys.stdout)
+    with console.capture() as captured:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+@contextmanager
+def bar() -> Iterator[OnProgress]:
+    """A progress bar on standard error while the work runs; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield ignore
+        return
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=_console(sys.stderr), transient=True) as bars:
+        task = bars.add_task("start", total=100)
+
+        def report(progress: Progress) -> None:
+            bars.update(task, completed=progress.percent, description=progress.stage)
+
+        yield report
+
+
+def show_error(error: SottovoceError, *, as_json: bool) -> None:
+    """Say what is wrong and what cures it: on standard error, or as JSON on standard output."""
+    if as_json:
+        sys.stdout.write(to_json({"error": error.as_dict()}) + "\n")
+        return
+    sys.stderr.write(f"sotto: {error.message}\n" + (f"       {error.hint}\n" if error.hint else ""))
+
+
+def bug(error: Exception) -> SottovoceError:
+    """An error that nobody foresaw, as one of ours: its trace goes to the log file, its id into the message."""
+    if isinstance(error, OSError) and error.errno == 28:
+        return DiskFull(f"the disk is full: {error.filename or 'no file named'}")
+    name = uuid.uuid4().hex[:8]
+    trace = "".join(traceback.format_exception(error))
+    try:
+        place = _write_log(name, trace)
+    except OSError as unwritable:
+        logging.getLogger(__name__).error("no log file can be written: %s\n%s", unwritable, trace)
+        place = "standard error"
+    return Internal(
+        f"this is a bug: {type(error).__name__}: {error}",
+        hint=f"Please report it with the log entry {name} in {place}.",
+        details={"log_id": name},
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _write_log(name: str, trace: str) -> str:
+    from platformdirs import user_log_path
+
+    path = user_log_path("sottovoce", ensure_exists=True) / "sotto.log"
+    with path.open("a", encoding="utf-8") as log:
+        log.write(f"--- {name}\n{trace}\n")
+    return str(path)
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

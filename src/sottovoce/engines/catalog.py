@@ -1,0 +1,171 @@
+"""Which engines there are, in which order they are tried, and why one was passed over.
+
+Built-in engines and third parties' enter by the same entry points. `auto` walks the user's order: an engine that is unavailable, cannot do
+what is asked, or fails is recorded as skipped. An engine asked for by name never gives way to another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ValidationError
+
+from sottovoce import errors
+from sottovoce.engines.base import Engine, EngineOptions, Generator, MoodReader, Separator, Unavailable
+from sottovoce.recipe import Skipped
+
+EngineT = TypeVar("EngineT", bound=Engine)
+ResultT = TypeVar("ResultT")
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Kind(Generic[EngineT]):
+    """A kind of engine: what it is called, and the entry points it comes in by."""
+
+    title: str
+    group: str
+
+
+GENERATORS: Kind[Generator] = Kind("generator", "sottovoce.generators")
+SEPARATORS: Kind[Separator] = Kind("separator", "sottovoce.separators")
+MOOD_READERS: Kind[MoodReader] = Kind("mood reader", "sottovoce.mood_readers")
+KINDS: tuple[Kind[Any], ...] = (GENERATORS, SEPARATORS, MOOD_READERS)
+
+
+@dataclass(frozen=True)
+class Ran(Generic[EngineT, ResultT]):
+    """What came of it: the engine that did it, its result, and the engines passed over before."""
+
+    engine: EngineT
+    result: ResultT
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The engines of this machine.
+
+    `orders` is the user's order per kind (by group), the last being the built-in one; `configs` the settings section of each engine that
+    has one, by section name.
+    """
+
+    orders: Mapping[str, Sequence[str]]
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    device: str = "cpu"
+    _loaded: dict[tuple[str, str], Engine] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def get(self, kind: Kind[EngineT], name: str) -> EngineT:
+        """The engine of that name (`-` or `_`); InvalidBackend lists those there are."""
+        plain = parse_engine(name)
+        with self._lock:
+            key = (kind.group, plain)
+            if key not in self._loaded:
+                self._loaded[key] = self._make(kind, plain)
+            return cast("EngineT", self._loaded[key])
+
+    def preload(self, kind: Kind[EngineT], name: str, engine: EngineT) -> None:
+        """Use this engine for that name: for one made by the caller."""
+        with self._lock:
+            self._loaded[kind.group, parse_engine(name)] = engine
+
+    def all(self, kind: Kind[EngineT]) -> list[EngineT]:
+        """Every engine of a kind: the user's order first, then the rest by name."""
+        order = [name for name in self.order(kind) if name in engine_names(kind)]
+        return [self.get(kind, name) for name in [*order, *(n for n in engine_names(kind) if n not in order)]]
+
+    def order(self, kind: Kind[Any]) -> tuple[str, ...]:
+        """The names `auto` walks."""
+        return tuple(parse_engine(name) for name in self.orders.get(kind.group, ()))
+
+    def run(
+        self,
+        kind: Kind[EngineT],
+        asked: str,
+        call: Callable[[EngineT], ResultT],
+        *,
+        first: Sequence[str] = (),
+    ) -> Ran[EngineT, ResultT]:
+        """Do `call` with the engine asked for, or with the first of `first` and the user's order that can."""
+        if asked != AUTO:
+            engine = self.ready(kind, asked)
+            return Ran(engine, call(engine), ())
+        skipped: list[Skipped] = []
+        for name in dict.fromkeys([*map(parse_engine, first), *self.order(kind)]):
+            try:
+                engine = self.ready(kind, name)
+                return Ran(engine, call(engine), tuple(skipped))
+            except (errors.EngineError, errors.RequestError) as error:
+                skipped.append(Skipped(engine=name, reason=error.message, cure=error.hint))
+        raise _none_left(kind, skipped)
+
+    def ready(self, kind: Kind[EngineT], name: str) -> EngineT:
+        """The engine of that name if it can run here; BackendNotInstalled says why not and what to type."""
+        engine = self.get(kind, name)
+        missing = engine.unavailable()
+        if missing is not None:
+            raise _not_ready(engine, missing)
+        return engine
+
+    def close(self) -> None:
+        """Give back what every engine holds."""
+        with self._lock:
+            for engine in self._loaded.values():
+                engine.close()
+            self._loaded.clear()
+
+    def _make(self, kind: Kind[EngineT], name: str) -> EngineT:
+        point = _entry_points(kind.group).get(name)
+        if point is None:
+            raise errors.InvalidBackend(
+                f"no {kind.title} is called {name!r}; there are {', '.join(engine_names(kind))} and {AUTO}"
+            )
+        cls = point.load()
+        config = cls.Config.model_validate(dict(self.configs.get(cls.section or "", {})))
+        return cast("EngineT", cls(config, None, self.device))
+
+
+def engine_names(kind: Kind[Any]) -> tuple[str, ...]:
+    """The names of all engines of a kind that are installed."""
+    return tuple(sorted(_entry_points(kind.group)))
+
+
+def parse_engine(name: str) -> str:
+    """The name as it is written here: lower case with `-`."""
+    return name.strip().lower().replace("_", "-")
+
+
+def options_for(engine: Engine, raw: Mapping[str, Any]) -> EngineOptions:
+    """The engine's own options from loose ones; InvalidParameter names the field, its range and the fields there are."""
+    try:
+        return engine.Options.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(engine.Options.model_fields) or "none"
+        raise errors.InvalidParameter(
+            f"{engine.name} option {name}: {first['msg']}; its options are: {known}"
+        ) from None
+
+
+@cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {parse_engine(point.name): point for point in entry_points(group=group)}
+
+
+def _not_ready(engine: Engine, missing: Unavailable) -> errors.BackendNotInstalled:
+    return errors.BackendNotInstalled(f"{engine.name} cannot run here: {missing.reason}", hint=missing.cure)
+
+
+def _none_left(kind: Kind[Any], skipped: Sequence[Skipped]) -> errors.SottovoceError:
+    reasons = "; ".join(f"{skip.engine}: {skip.reason}" for skip in skipped) or "the order in the settings is empty"
+    return errors.ModelInferenceFailed(
+        f"no {kind.title} could do it ({reasons})", hint="`sotto engines` shows what each one needs."
+    )

@@ -1,0 +1,182 @@
+"""Separate: a song into stems."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from sottovoce import errors
+from sottovoce.audio import AudioReader, Samples, Stem, StemWriter
+from sottovoce.engines.base import Separation, Separator
+from sottovoce.engines.catalog import AUTO, SEPARATORS, Catalog, options_for
+from sottovoce.media.decode import FileReader
+from sottovoce.media.encode import Format, StemFiles
+from sottovoce.recipe import Skipped
+from sottovoce.tasks.outcome import Outcome, TaskRun
+from sottovoce.tasks.request import Request, Source, StemName
+
+
+
+FormatName = Literal["wav", "flac", "mp3", "opus", "ogg", "m4a"]
+
+
+class Sink(StemWriter, Protocol):
+    """A `StemWriter` that is closed after use."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *raised: object) -> bool | None: ...
+
+
+SinkT = TypeVar("SinkT", bound=Sink)
+
+
+class Separate(Request):
+    """Ask for the stems of a song."""
+
+    kind: Literal["separate"] = "separate"
+    source: Annotated[Source, Field(description="the song")]
+    engine: Annotated[str, Field(description="the engine by name, or auto for the first in your order that can")] = AUTO
+    model: Annotated[str | None, Field(description="the engine's model; left out, its default")] = None
+    only: Annotated[
+        tuple[StemName, ...], Field(description="only these stems, such as vocals or no_vocals", max_length=12)
+    ] = ()
+    preview: Annotated[float | None, Field(gt=0, le=600, description="only the first seconds of the song")] = None
+    format: Annotated[FormatName, Field(description="format of the stem files; WAV and FLAC are 24 bit")] = "flac"
+    options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
+
+
+def separate(request: Separate, engines: Catalog, run: TaskRun) -> Outcome:
+    """Write the stems to the scratch folder."""
+    source = head(FileReader(run.locate(request.source)), request.preview)
+    clock = time.monotonic()
+
+    def files(engine: str) -> StemFiles:
+        return StemFiles(run.scratch / engine, rate=source.rate, channels=source.channels, form=_form(request.format))
+
+    split = split_into(request, source, files, engines, run)
+    return Outcome("separate", report=_report(split, source, time.monotonic() - clock), stems=split.sink.paths)
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Generic[SinkT]):
+    """What came of a separation: the engine that did it, what it says, where its stems went, who was passed over."""
+
+    engine: Separator
+    separation: Separation
+    sink: SinkT
+    skipped: tuple[Skipped, ...]
+
+
+def split_into(
+    request: Separate, source: AudioReader, open_sink: Callable[[str], SinkT], engines: Catalog, run: TaskRun
+) -> Split[SinkT]:
+    """Split by the engine asked for or the first that has the stems wanted.
+
+    Each engine that is tried gets a sink of its own (`open_sink(name)`), so a failed attempt leaves nothing in the result.
+    """
+
+    def call(engine: Separator) -> tuple[Separation, SinkT]:
+        wanted = _wanted(engine, request)
+        options = options_for(engine, request.options | ({"model": request.model} if request.model else {}))
+        with open_sink(engine.name) as sink:
+            done = engine.separate(source, _Chosen(sink, source, wanted), options, run)
+        return replace(done, stems=wanted), sink
+
+    ran = engines.run(SEPARATORS, request.engine, call)
+    return Split(ran.engine, ran.result[0], ran.result[1], ran.skipped)
+
+
+def head(source: AudioReader, seconds: float | None) -> AudioReader:
+    """The first seconds of a source, or all of it."""
+    return source if seconds is None else _Head(source, min(source.frames, round(seconds * source.rate)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Head:
+    """An `AudioReader` over the first `frames` of another."""
+
+    source: AudioReader
+    frames: int
+
+    @property
+    def rate(self) -> int:
+        return self.source.rate
+
+    @property
+    def channels(self) -> int:
+        return self.source.channels
+
+    def blocks(self, frames: int) -> Iterator[Samples]:
+        left = self.frames
+        for block in self.source.blocks(frames):
+            yield block[:, :left]
+            left -= block.shape[1]
+            if left <= 0:
+                return
+
+
+class _Chosen:
+    """A `StemWriter` that lets the wanted stems through and makes each wanted `no_<stem>` as source minus stem."""
+
+    def __init__(self, sink: StemWriter, source: AudioReader, wanted: Sequence[Stem]) -> None:
+        self._sink = sink
+        self._wanted = frozenset(wanted)
+        self._rests = {stem: _Running(source) for stem in wanted if stem.startswith("no_")}
+
+    def write(self, stem: Stem, block: Samples) -> None:
+        if stem in self._wanted:
+            self._sink.write(stem, block)
+        rest = Stem(f"no_{stem}")
+        if rest in self._rests:
+            self._sink.write(rest, self._rests[rest].take(block.shape[1]) - block)
+
+
+class _Running:
+    """The source again, in pieces of whatever size the stem comes in."""
+
+    def __init__(self, source: AudioReader) -> None:
+        self._blocks = source.blocks(1 << 16)
+        self._left = np.zeros((source.channels, 0), np.float32)
+
+    def take(self, frames: int) -> Samples:
+        while self._left.shape[1] < frames:
+            self._left = np.concatenate([self._left, next(self._blocks)], axis=1)
+        piece, self._left = self._left[:, :frames], self._left[:, frames:]
+        return piece
+
+
+def _form(name: FormatName) -> Format:
+    """24 bit where there is a choice, since four 16-bit stems only null to -78 dB."""
+    return Format(name, bit_depth="24" if name in ("wav", "flac") else None)
+
+
+def _wanted(engine: Separator, request: Separate) -> tuple[Stem, ...]:
+    given = engine.stems_of(request.model)
+    missing = [stem for stem in request.only if stem.removeprefix("no_") not in given]
+    if missing:
+        raise errors.InvalidParameter(
+            f"{engine.name} has no stem {', '.join(missing)}; it gives {', '.join(given)}, and no_<stem> for the rest of each"
+        )
+    return request.only or given
+
+
+def _report(split: Split[StemFiles], source: AudioReader, took: float) -> dict[str, Any]:
+    return {
+        "engine": split.engine.name,
+        "model": split.separation.model,
+        "options": dict(split.separation.options),
+        "skipped": [skip.model_dump() for skip in split.skipped],
+        "notes": list(split.separation.notes),
+        "stems": list(split.separation.stems),
+        "seconds": source.frames / source.rate,
+        "rate": source.rate,
+        "channels": source.channels,
+        "frames": source.frames,
+        "gain_db": split.sink.gain_db,
+        "took": round(took, 3),
+    }
