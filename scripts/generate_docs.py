@@ -18,7 +18,8 @@ from typer.main import get_command  # noqa: E402
 
 from sottovoce import cli  # noqa: E402
 from sottovoce.errors import SottovoceError, catalogue  # noqa: E402
-from sottovoce.settings import Row, rows as settings_rows  # noqa: E402
+from sottovoce.settings import Row  # noqa: E402
+from sottovoce.settings import rows as settings_rows  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTE = "<!-- Written by scripts/generate_docs.py from the code; change it there. -->\n"

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sottovoce.audio import ArrayReader, ArrayWriter, Audio, Samples, Stem
 from sottovoce.library.track import Track
@@ -93,7 +93,7 @@ def mood(source: Place, *, progress: OnProgress = ignore, studio: Studio | None 
 class _Memory(ArrayWriter):
     """Stems in memory, used as a context like files are."""
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:

@@ -17,11 +17,12 @@ from sottovoce import errors
 from sottovoce.audio import Stem
 from sottovoce.dsp.inspect import Inspection, inspect
 from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
-from sottovoce.library.files import on_disk
 from sottovoce.library.track import NewTrack, Track, made
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
 from sottovoce.media.decode import FileReader
+from sottovoce.media.draft import writing
+from sottovoce.media.formats import format_of
 from sottovoce.progress import OnProgress, ignore, within
 from sottovoce.recipe import Recipe, read_recipe
 from sottovoce.settings import Settings, load_settings
@@ -149,7 +150,7 @@ class Studio:
     def _scratch(self) -> Iterator[Path]:
         """A folder of this run's own beside the library's files, gone afterwards whatever happens."""
         place = self.settings.library_folder() / "scratch"
-        with on_disk(place):
+        with writing(place):
             place.mkdir(parents=True, exist_ok=True)
             _sweep(place)
             folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
@@ -157,6 +158,25 @@ class Studio:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_output(path: Path, *, bit_depth: str | None = None, bitrate: int | None = None) -> None:
+    """Before any work: whether a file of that name can be written, in the format its ending names."""
+    format_of(path, bit_depth=bit_depth, bitrate=bitrate)
+    if path.is_dir():
+        raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise errors.OutputNotWritable(f"there is no folder {path.absolute().parent}", hint=f"mkdir -p '{path.absolute().parent}'")
+    check_folder(path.absolute().parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Before any work: whether files can be put into the folder, or it can be made."""
+    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    if not there.is_dir():
+        raise errors.OutputNotWritable(f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise errors.OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
 
 
 def _new_track(track: MadeTrack) -> NewTrack:
@@ -168,7 +188,7 @@ def _deliver(path: Path, into: Path | None) -> Path:
     if into is None:
         raise errors.InvalidParameter("this request leaves files, so it needs a folder to put them in")
     target = into / path.name
-    with on_disk(target):
+    with writing(target):
         into.mkdir(parents=True, exist_ok=True)
         try:
             return path.replace(target)

@@ -81,7 +81,7 @@ def _build(imported: set[str]) -> typer.Typer:
     return app
 
 
-def _show_version(asked: bool) -> None:  # noqa: FBT001 - the shape Typer calls
+def _show_version(asked: bool) -> None:
     if asked:
         sys.stdout.write(f"sotto {__version__}\n")
         raise typer.Exit
@@ -90,7 +90,7 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - the shape Typer calls
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
-    ] = False,  # noqa: FBT002 - the shape Typer reads
+    ] = False,
 ) -> None:
     """Take the options that stand before the command."""
 

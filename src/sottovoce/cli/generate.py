@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sottovoce.cli import options
-from sottovoce.cli.render import AsJson, bar, show
+from sottovoce.cli.render import AsJson, bar, clock, show
+
+if TYPE_CHECKING:
+    from sottovoce.library.track import Track
+    from sottovoce.studio import Studio
 
 
 def command(
@@ -33,19 +38,58 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Make music from words."""
-    from sottovoce.cli.exporting import Export, export_tracks
-    from sottovoce.studio import Studio
+    from sottovoce.studio import Studio, check_output
     from sottovoce.tasks.generate import Generate
 
     fields = options.given(
         prompt=prompt, duration=duration, engine=engine, seed=seed, bpm=bpm, key=key, time_signature=time_signature, mood=mood,
         genre=genre, versions=versions, stems=stems, loudness=loudness, cues=cues, options=options.parse_pairs(engine_options),
     )  # fmt: skip
-    with Studio.open() as studio:
+    with Studio() as studio:
         request = studio.request(Generate, fields)
-        export = Export.plan(output, bit_depth=bit_depth, bitrate=bitrate, midi=midi, stems=stems, versions=request.versions)
+        if output is not None:
+            check_output(output, bit_depth=bit_depth, bitrate=bitrate)
         with bar() as progress:
-            done = studio.run(request, progress)
-            files = export_tracks(studio, done.tracks, export)
-        value, text = _described(done.tracks, files)
-        show(value, text, as_json=as_json)
+            tracks = studio.run(request, progress).tracks
+        files = []
+        for index, track in enumerate(tracks):
+            target = _numbered(output, index, len(tracks))
+            if target is not None:
+                files += studio.library.export(track.id, target, bit_depth=bit_depth, bitrate=bitrate)
+                files += _extras(studio, track, target, stems=stems, midi=midi)
+    show({"tracks": [_facts(track) for track in tracks], "files": files}, _text(tracks, files), as_json=as_json)
+
+
+def _numbered(output: Path | None, index: int, count: int) -> Path | None:
+    """`night.flac` for one take, `night-1.flac`, `night-2.flac`, ... for several."""
+    return output if output is None or count == 1 else output.with_stem(f"{output.stem}-{index + 1}")
+
+
+def _extras(studio: Studio, track: Track, target: Path, *, stems: bool, midi: bool) -> list[Path]:
+    """What was asked for beside the audio: the notes, the stems as a ZIP."""
+    made = []
+    if midi and track.midi is not None:
+        made.append(studio.library.export_midi(track.id, target.with_suffix(".mid")))
+    if stems and track.stems:
+        made.append(studio.library.export_stems(track.id, target.with_name(f"{target.stem}_stems.zip")))
+    return made
+
+
+def _facts(track: Track) -> dict[str, Any]:
+    recipe = track.recipe
+    assert recipe is not None, "a track that was just made has a recipe"
+    return {**track.as_dict(), "recipe": recipe.model_dump(mode="json")}
+
+
+def _text(tracks: Sequence[Track], files: Sequence[Path]) -> str:
+    return "\n".join([*map(_line, tracks), *map(str, files)])
+
+
+def _line(track: Track) -> str:
+    """One take in a few words, and what its maker wants to be known."""
+    recipe = track.recipe
+    assert recipe is not None, "a track that was just made has a recipe"
+    tempo = f", {track.bpm:g} bpm" if track.bpm else ""
+    facts = f"{clock(track.seconds)}, {track.key or 'no key'}{tempo}, {track.lufs:.1f} LUFS, seed {track.seed}, by {track.engine}"
+    notes = options.notes({"skipped": [skip.model_dump() for skip in recipe.skipped], "notes": recipe.notes})
+    return f"{track.id}  {track.title}\n{facts} in {recipe.seconds:.1f} s" + (f"\n{notes}" if notes else "")

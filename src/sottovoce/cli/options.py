@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from sottovoce.errors import InputUnreadable, InvalidParameter, OutputNotWritable
+from sottovoce.errors import InputUnreadable, InvalidParameter
 
 EngineOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the engine itself; repeatable.")
 ]
-BitDepth = Annotated[str | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")]
+BitDepth = Annotated[Literal["16", "24", "float"] | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")]
 Bitrate = Annotated[int | None, typer.Option(help="kbit/s, for MP3, Opus, Ogg and M4A.")]
 
 
@@ -63,16 +63,6 @@ def readable_file(path: Path) -> Path:
     if not os.access(path, os.R_OK):
         raise InputUnreadable(f"{path} may not be read by you", hint=f"chmod u+r '{path}'")
     return path
-
-
-def writable_folder(folder: Path) -> Path:
-    """The folder if files can be put into it (it is made when needed); OutputNotWritable, before any work is done."""
-    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
-    if not there.is_dir():
-        raise OutputNotWritable(f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
-    return folder
 
 
 def notes(report: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Split a song into stems."""
-    from sottovoce.studio import Studio
+    from sottovoce.studio import Studio, check_folder
     from sottovoce.tasks.separate import Separate
 
     with Studio() as studio, options.input_file(source) as path:
@@ -31,7 +31,8 @@ def command(
             source={"path": path}, engine=engine, model=model, only=only and only.split(","), preview=preview, format=format, options=options.parse_pairs(engine_options)
         )
         request = studio.request(Separate, fields)
-        into = options.writable_folder(output or Path(f"{'stdin' if source == '-' else path.stem}_stems"))
+        into = output or Path(f"{'stdin' if source == '-' else path.stem}_stems")
+        check_folder(into)
         with bar() as progress:
             done = studio.run(request, progress, into=into)
     rows = list(done.stems.items())
