@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +15,9 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
-from sottovoce.audio import Audio
+from sottovoce.audio import Audio, Samples
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -122,3 +123,34 @@ def _write_sound(container: OutputContainer, stream: AudioStream, audio: Audio, 
         frame.sample_rate, frame.pts, frame.time_base = audio.rate, start + offset, Fraction(1, audio.rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+#: First three formants of six vowels in Hz (Peterson and Barney 1952).
+VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410), (660, 1720, 2410))
+
+
+@pytest.fixture(scope="session")
+def babble() -> Callable[[float, int, int], Samples]:
+    """Nonsense syllables from `(seconds, rate, seed)`: float32 [1, frames], loud from the first sample to the last."""
+
+    def say(seconds: float, rate: int, seed: int) -> Samples:
+        rng = np.random.default_rng(seed)
+        spoken = np.zeros(0)
+        while len(spoken) < seconds * rate:
+            spoken = np.concatenate([spoken, _syllable(rng, rate)])
+        return (0.5 * spoken[None, : round(seconds * rate)]).astype(np.float32)
+
+    return say
+
+
+def _syllable(rng: np.random.Generator, rate: int) -> Samples:
+    """A hiss, then a gliding voice through a vowel's formants."""
+    time = np.arange(round(rng.uniform(0.12, 0.24) * rate)) / rate
+    pitch = rng.uniform(95, 140) * np.linspace(1.08, 0.9, len(time))
+    voice = np.diff(np.floor(np.cumsum(pitch) / rate), prepend=0) + 0.02 * rng.standard_normal(len(time))
+    for index, hertz in enumerate(VOWELS[rng.integers(len(VOWELS))]):
+        radius = np.exp(-np.pi * (60 + 40 * index) / rate)
+        voice = lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * hertz / rate), radius**2], voice)
+    hiss = 0.15 * np.hanning(round(0.06 * rate)) * rng.standard_normal(round(0.06 * rate))
+    swell = np.minimum(1, np.minimum(time / 0.02, (time[-1] - time) / 0.04))
+    return np.concatenate([hiss, voice / np.abs(voice).max() * swell])

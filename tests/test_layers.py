@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "library": (*VALUES, "dsp", "media", "database"),
     "engines": (*VALUES, "dsp", "media", "composer"),
     "tasks": (*VALUES, "dsp", "media", "engines"),
-    "config_file": ("errors",),
+    "config_file": ("errors", "media"),
     "settings": (*VALUES, "engines", "tasks", "config_file"),
-    "studio": (*VALUES, "dsp", "media", "database", "library", "engines", "tasks", "settings"),
+    "places": (*VALUES, "media"),
+    "studio": (*VALUES, "places", "dsp", "media", "database", "library", "engines", "tasks", "settings"),
     "doctor": (*VALUES, "dsp", "media", "library", "engines", "settings", "studio"),
     "calls": (*VALUES, "library", "tasks", "studio"),
-    "cli": (*VALUES, "dsp", "library", "engines", "tasks", "settings", "studio", "doctor"),
+    "cli": (*VALUES, "dsp", "library", "engines", "tasks", "settings", "places", "studio", "doctor"),
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "service", "factory", "handler", "misc"}
 VERBS = {"generate", "separate", "score", "mood"}

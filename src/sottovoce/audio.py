@@ -18,10 +18,10 @@ Stem = NewType("Stem", str)
 STEMS: tuple[Stem, ...] = tuple(
     Stem(name)
     for name in (
-        "vocals drums bass other guitar piano electric_guitar acoustic_guitar synth strings wind "
-        "lead_vocals backing_vocals harmony melody pads texture"
-    ).split()
-)
+        "vocals", "drums", "bass", "other", "guitar", "piano", "electric_guitar", "acoustic_guitar", "synth", "strings", "wind",
+        "lead_vocals", "backing_vocals", "harmony", "melody", "pads", "texture",
+    )
+)  # fmt: skip
 
 #: Rate of everything generated or mixed, in Hz.
 DELIVERY_RATE = 48_000

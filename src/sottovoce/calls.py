@@ -66,7 +66,9 @@ def separate_array(
     fields = {"source": {"upload": "in-memory"}, "only": _listed(only), **wishes}
     with _studio(studio) as place:
         run = TaskRun(progress, threads=cores())
-        split = split_into(validate(Separate, fields), ArrayReader(mix), lambda _engine: _Memory(rate), place.engines, run)
+        split = split_into(
+            validate(Separate, fields), ArrayReader(mix), lambda _engine: _Memory(rate), place.engines, run
+        )
         return mix, split.sink.stems()
 
 

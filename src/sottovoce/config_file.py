@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,11 @@ from typing import Any
 import yaml
 
 from sottovoce import errors
+from sottovoce.media.draft import draft, writing
 
 _SECRET = re.compile(r"(^|[._-])(api_?key|activation_?key|licen[cs]e_?key|token|password|secret)$", re.IGNORECASE)
+#: What YAML writes after a value that stands alone.
+_END_OF_SCALAR = "...\n"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -34,7 +35,10 @@ def write(path: Path, key: str, value: Any) -> None:
     changed = _line_changed(text, key, value)
     if _loaded(changed) != expected:
         changed = yaml.safe_dump(expected, sort_keys=False, allow_unicode=True)
-    _replace(path, changed)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with draft(path.resolve()) as new, writing(path):
+        new.write_text(changed, encoding="utf-8")
 
 
 def is_secret(key: str) -> bool:
@@ -83,7 +87,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except UnicodeDecodeError as error:
         raise _malformed(path, "it is not UTF-8 text") from error
@@ -118,7 +122,8 @@ def _loaded(text: str) -> object:
 def _line_changed(text: str, key: str, value: Any) -> str:
     """The text with one line changed or added, right where sections are written one key a line; comments stay."""
     section, name = key.split(".", 1)
-    written = yaml.safe_dump({name: value}, default_flow_style=None, allow_unicode=True, width=10**6)
+    dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    written = f"{name}: {dumped.removesuffix(_END_OF_SCALAR).rstrip()}\n"
     head = re.search(rf"^{re.escape(section)}:[ \t]*(?:#.*)?(?:\n|\Z)", text, re.MULTILINE)
     if head is None:
         return f"{text.rstrip()}\n{section}:\n  {written}".lstrip()
@@ -131,17 +136,3 @@ def _line_changed(text: str, key: str, value: Any) -> str:
         indent = re.match(r"[ \t]+(?=\S)", block)
         block_after = (indent.group() if indent else "  ") + written + block
     return text[: head.end()].removesuffix("\n") + "\n" + block_after + text[head.end() + len(block) :]
-
-
-def _replace(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise errors.OutputNotWritable(
-            f"the settings in {path} cannot be written: {error.strerror}", hint="Make the file and its folder writable."
-        ) from error

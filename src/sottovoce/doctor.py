@@ -34,9 +34,11 @@ class Finding:
     cure: str = ""
 
 
-def examine() -> Iterator[Finding]:
-    """Every check in turn; a failing one does not keep the next from running."""
-    yield Finding("version", fine=True, seen=f"sotto {__version__}, Python {platform.python_version()}, {platform.platform()}")
+def examine(*, files: bool = False) -> Iterator[Finding]:
+    """Every check in turn; a failing one does not keep the next from running. With `files` every file of the library is read."""
+    yield Finding(
+        "version", fine=True, seen=f"sotto {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    )
     try:
         studio = Studio()
     except SottovoceError as error:
@@ -45,6 +47,8 @@ def examine() -> Iterator[Finding]:
     with studio:
         yield from (_checked(name, check, studio) for name, check in CHECKS.items())
         yield from _engines(studio)
+        if files:
+            yield check_files(studio)
 
 
 def _checked(name: str, check: Callable[[Studio], str], studio: Studio) -> Finding:
@@ -54,13 +58,31 @@ def _checked(name: str, check: Callable[[Studio], str], studio: Studio) -> Findi
         return Finding(name, fine=False, seen=error.message, cure=error.hint)
 
 
-def _settings(studio: Studio) -> str:
-    return f"read; yours are in {user_file()}" if user_file().exists() else f"defaults; {user_file()} does not exist yet"
+def _settings(_studio: Studio) -> str:
+    return (
+        f"read; yours are in {user_file()}" if user_file().exists() else f"defaults; {user_file()} does not exist yet"
+    )
 
 
 def _library(studio: Studio) -> str:
-    page = studio.library.search()
-    return f"{studio.library.folder}, {'at least one page of' if page.after else len(page.tracks)} tracks"
+    """Whether it opens; files that a killed process left are removed by the way."""
+    page, swept = studio.library.search(limit=1), studio.library.sweep()
+    tidied = f"; {len(swept)} files that no track names were removed" if swept else ""
+    return f"{studio.library.folder}{'' if page.tracks else ', empty'}{tidied}"
+
+
+def check_files(studio: Studio) -> Finding:
+    """Whether every file of the library has the bytes it was filed with; reads them all."""
+    damaged = studio.library.damaged()
+    seen = (
+        f"{len(damaged)} damaged or missing: {', '.join(damaged[:5])}" if damaged else "every file is as it was filed"
+    )
+    return Finding(
+        "files",
+        fine=not damaged,
+        seen=seen,
+        cure="Restore them from a backup, or `sotto library rm` their tracks." * bool(damaged),
+    )
 
 
 def _space(studio: Studio) -> str:
@@ -86,7 +108,7 @@ def _sound(_studio: Studio) -> str:
 
 def _speech(_studio: Studio) -> str:
     """Whether the speech detector's model runs here."""
-    return f"speech is found by {speech(np.zeros((1, 16_000), np.float32), 16_000).detector}"
+    return f"speech is found by {speech(np.zeros((1, 16_000), np.float32), 16_000).method}"
 
 
 def _engines(studio: Studio) -> Iterator[Finding]:
@@ -104,4 +126,3 @@ CHECKS: dict[str, Callable[[Studio], str]] = {
     "formats": _sound,
     "speech": _speech,
 }
-

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sottovoce import errors
-from sottovoce.audio import Stem
-from sottovoce.dsp.inspect import Inspection, inspect
-from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
-from sottovoce.library.track import NewTrack, Track, made
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
-from sottovoce.media.decode import FileReader
-from sottovoce.media.draft import writing
-from sottovoce.media.formats import format_of
+from sottovoce.places import check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, ignore, within
-from sottovoce.recipe import Recipe, read_recipe
 from sottovoce.settings import Settings, load_settings
-from sottovoce.tasks import TASKS
-from sottovoce.tasks.outcome import MadeTrack, Outcome, TaskRun
-from sottovoce.tasks.request import LocalFile, Request, Source, TrackRef, validate
 
-R = TypeVar("R", bound=Request)
+# Tasks and engines bring in numpy, scipy and PyAV, which a list of tracks does without: they are imported by the methods that use them.
+if TYPE_CHECKING:
+    from sottovoce.audio import Stem
+    from sottovoce.dsp.inspect import Inspection
+    from sottovoce.engines.catalog import Catalog
+    from sottovoce.library.track import NewTrack, Track
+    from sottovoce.recipe import Recipe
+    from sottovoce.tasks.outcome import MadeTrack, Outcome
+    from sottovoce.tasks.request import Request, Source, TrackRef
+    from sottovoce.tasks.score import Score
+
+R = TypeVar("R", bound="Request")
+
+NOWHERE: Mapping[str, Path] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ class Studio:
     @cached_property
     def engines(self) -> Catalog:
         """The engines, in the user's order."""
+        from sottovoce.engines.catalog import Catalog
+
         return Catalog(orders=self._orders(), configs=self._sections())
 
     @cached_property
@@ -68,18 +69,58 @@ class Studio:
 
     def request(self, kind: type[R], fields: Mapping[str, Any]) -> R:
         """A request of this machine's own user: the fields given, and the settings' values for those that are not."""
+        from sottovoce.tasks.request import validate
+
         return validate(kind, {**self._defaults(kind), **fields}, local=True)
 
-    def run(self, request: Request, progress: OnProgress = ignore, *, into: Path | None = None) -> Done:
-        """Do a request now: tracks go into the library, other stems and files into the folder `into`."""
-        with self._scratch() as scratch:
+    def run(
+        self,
+        request: Request,
+        progress: OnProgress = ignore,
+        *,
+        into: Path | None = None,
+        files: Mapping[str, Path] = NOWHERE,
+    ) -> Done:
+        """Do a request now: tracks go into the library, other stems into the folder `into`, files to the paths given by name."""
+        from sottovoce.tasks import TASKS
+        from sottovoce.tasks.outcome import TaskRun
+
+        with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
             run = TaskRun(within(progress, 0, 98), threads=cores(), scratch=scratch, locate=self.locate)
             outcome = TASKS[request.kind].function(request, self.engines, run)
             run.report("publish", 100)
-            return self.publish(outcome, getattr(request, "source", None), into)
+            delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
+            return self.publish(replace(outcome, files=delivered), getattr(request, "source", None), into)
+
+    def score(self, request: Score, output: Path, progress: OnProgress = ignore, *, plot: Path | None = None) -> Done:
+        """Score a clip into the file `output`, and draw the plot if it is asked for; takes are filed under the clip."""
+        path = self.locate(request.source)
+        if request.format is None and output.suffix:
+            request = request.model_copy(update={"format": output.suffix[1:].lower()})
+        if request.take is not None and request.music is None:
+            request = request.model_copy(update={"music": self._earlier_take(path, request.take)})
+        for target in [output, *([plot] if plot else [])]:
+            check_place(target)
+        done = self.run(request, progress, files={"output": output, **({"plot": plot} if plot else {})})
+        clip = clip_tag(path)
+        return replace(done, tracks=tuple(self.library.tag(track.id, clip) for track in done.tracks))
+
+    def _earlier_take(self, clip: Path, number: int) -> TrackRef:
+        """The newest take of that number made for a clip; TrackNotFound says how takes are made."""
+        from sottovoce.tasks.request import TrackRef
+
+        page = self.library.search(tags=(clip_tag(clip), f"take-{number}"))
+        if not page.tracks:
+            raise errors.TrackNotFound(
+                f"no take {number} of an earlier score of {clip.name} is in the library",
+                hint="`--versions 3` makes three takes.",
+            )
+        return TrackRef(track=page.tracks[0].id)
 
     def publish(self, outcome: Outcome, source: Source | None, into: Path | None) -> Done:
-        """File the tracks and the stems of a library track; move everything else into its folder."""
+        """File the tracks and the stems of a library track; move other stems into their folder."""
+        from sottovoce.tasks.request import TrackRef
+
         tracks = tuple(self.library.add(_new_track(track)) for track in outcome.tracks)
         stems: Mapping[Stem, Path] = outcome.stems
         if stems and isinstance(source, TrackRef):
@@ -87,23 +128,32 @@ class Studio:
             self.library.add_stems(source.track, stems, engine=engine)
             stems = {stem: path for stem, path in self.library.stems(source.track, engine).items() if stem in stems}
         else:
-            stems = {stem: _deliver(path, into) for stem, path in stems.items()}
-        files = {name: _deliver(path, into) for name, path in outcome.files.items()}
-        return Done(outcome.kind, outcome.report, tracks, stems, files)
+            stems = {stem: deliver(path, into and into / path.name) for stem, path in stems.items()}
+        return Done(outcome.kind, outcome.report, tracks, stems, outcome.files)
 
     def replay(self, recipe: Recipe, progress: OnProgress = ignore) -> Done:
         """Make a track again as its recipe says, with the same engine and seed."""
+        from sottovoce.tasks import TASKS
+        from sottovoce.tasks.request import validate
+
         if recipe.kind not in TASKS:
-            raise errors.InvalidParameter(f"a recipe of kind {recipe.kind!r} cannot be replayed; it says where a file came from")
+            raise errors.InvalidParameter(
+                f"a recipe of kind {recipe.kind!r} cannot be replayed; it says where a file came from"
+            )
         fields = recipe.request | {"engine": recipe.engine.name, "seed": recipe.seed, "versions": 1}
         return self.run(validate(TASKS[recipe.kind].request, fields, local=True), progress)
 
     def inspect(self, path: Path) -> Inspection:
         """The checks every output passes, for any file."""
+        from sottovoce.dsp.inspect import inspect
+        from sottovoce.media.decode import FileReader
+
         return inspect(FileReader(path))
 
     def recipe(self, name: str) -> Recipe:
         """The recipe in a file, or of the track with that id."""
+        from sottovoce.recipe import read_recipe
+
         path = Path(name)
         if path.is_file():
             try:
@@ -117,6 +167,8 @@ class Studio:
 
     def locate(self, source: Source) -> Path:
         """Where a source lies on this machine."""
+        from sottovoce.tasks.request import LocalFile, TrackRef
+
         if isinstance(source, LocalFile):
             return source.path
         if isinstance(source, TrackRef):
@@ -130,6 +182,8 @@ class Studio:
                 self.__dict__.pop(part).close()
 
     def _orders(self) -> dict[str, tuple[str, ...]]:
+        from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS
+
         engines = self.settings.engines
         return {
             GENERATORS.group: engines.generators,
@@ -146,76 +200,8 @@ class Studio:
         sections = {**self.settings.audio.model_dump(), "loudness": self.settings.library.loudness_lufs}
         return {name: value for name, value in sections.items() if name in kind.model_fields and value is not None}
 
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        """A folder of this run's own beside the library's files, gone afterwards whatever happens."""
-        place = self.settings.library_folder() / "scratch"
-        with writing(place):
-            place.mkdir(parents=True, exist_ok=True)
-            _sweep(place)
-            folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_output(path: Path, *, bit_depth: str | None = None, bitrate: int | None = None) -> None:
-    """Before any work: whether a file of that name can be written, in the format its ending names."""
-    format_of(path, bit_depth=bit_depth, bitrate=bitrate)
-    if path.is_dir():
-        raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise errors.OutputNotWritable(f"there is no folder {path.absolute().parent}", hint=f"mkdir -p '{path.absolute().parent}'")
-    check_folder(path.absolute().parent)
-
-
-def check_folder(folder: Path) -> None:
-    """Before any work: whether files can be put into the folder, or it can be made."""
-    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
-    if not there.is_dir():
-        raise errors.OutputNotWritable(f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise errors.OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
-
 
 def _new_track(track: MadeTrack) -> NewTrack:
+    from sottovoce.library.track import made
+
     return made(track.title, track.audio, track.recipe, stems=track.stems, midi=track.midi, tags=track.tags)
-
-
-def _deliver(path: Path, into: Path | None) -> Path:
-    """Move a finished file into a folder under its own name, by a rename, so that no half of it is ever seen."""
-    if into is None:
-        raise errors.InvalidParameter("this request leaves files, so it needs a folder to put them in")
-    target = into / path.name
-    with writing(target):
-        into.mkdir(parents=True, exist_ok=True)
-        try:
-            return path.replace(target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        part = target.with_name(f".{target.name}.part")
-        try:
-            shutil.copyfile(path, part)
-            return part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-def _sweep(place: Path) -> None:
-    """Remove the scratch folders of processes that are gone."""
-    for folder in place.iterdir():
-        owner = folder.name.partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

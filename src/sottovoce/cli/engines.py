@@ -87,7 +87,10 @@ def _page(title: str, engine: dict[str, Any]) -> str:
         (title, engine["name"]),
         ("what", engine["title"]),
         ("ready", _readiness(engine)),
-        ("seconds", f"{able['seconds'][0]:g} to {'any' if able['seconds'][1] is None else format(able['seconds'][1], 'g')}"),
+        (
+            "seconds",
+            f"{able['seconds'][0]:g} to {'any' if able['seconds'][1] is None else format(able['seconds'][1], 'g')}",
+        ),
         ("stems", ", ".join(able["stems"]) or "none"),
         ("needs", able["needs"]),
         ("licence", able["licence"]),
@@ -98,6 +101,14 @@ def _page(title: str, engine: dict[str, Any]) -> str:
 
 
 def _choice(schema: dict[str, Any]) -> str:
-    kind = schema.get("enum") or schema.get("type") or " or ".join(str(part.get("enum") or part.get("type")) for part in schema.get("anyOf", ()))
+    kind = (
+        schema.get("enum")
+        or schema.get("type")
+        or " or ".join(str(part.get("enum") or part.get("type")) for part in schema.get("anyOf", ()))
+    )
     limits = [f"{word} {schema[key]:g}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in schema]
-    return " ".join(str(part) for part in [kind, *limits, f"(default {schema.get('default')})", schema.get("description", "")] if part)
+    return " ".join(
+        str(part)
+        for part in [kind, *limits, f"(default {schema.get('default')})", schema.get("description", "")]
+        if part
+    )

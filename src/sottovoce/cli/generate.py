@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def command(
     prompt: Annotated[str, typer.Argument(help="What the music should be like, in plain words.")],
-    duration: Annotated[float | None, typer.Option(help="Length in seconds, 5 to 600, exact to the sample.", show_default="60")] = None,
+    duration: Annotated[
+        float | None, typer.Option(help="Length in seconds, 5 to 600, exact to the sample.", show_default="60")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="An engine by name, or auto.", show_default="auto")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same music.")] = None,
     bpm: Annotated[float | None, typer.Option(help="Tempo, 30 to 300 beats per minute.")] = None,
@@ -28,17 +30,24 @@ def command(
     genre: Annotated[str | None, typer.Option(help="acoustic, ambient, jazz, ... (one of fifteen).")] = None,
     versions: Annotated[int | None, typer.Option(help="How many takes, 1 to 8.", show_default="1")] = None,
     stems: Annotated[bool, typer.Option("--stems", help="Keep the stems too; they add up to the mix.")] = False,
-    loudness: Annotated[float | None, typer.Option(help="Loudness in LUFS, -40 to -8.", show_default="the style's own")] = None,
-    cues: Annotated[list[float] | None, typer.Option("--cue", help="A second at which something should change; repeatable.")] = None,
+    loudness: Annotated[
+        float | None, typer.Option(help="Loudness in LUFS, -40 to -8.", show_default="the style's own")
+    ] = None,
+    cues: Annotated[
+        list[float] | None, typer.Option("--cue", help="A second at which something should change; repeatable.")
+    ] = None,
     engine_options: options.EngineOptions = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its ending names the format.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; its ending names the format.")
+    ] = None,
     midi: Annotated[bool, typer.Option("--midi", help="With -o: write the notes beside it as MIDI.")] = False,
     bit_depth: options.BitDepth = None,
     bitrate: options.Bitrate = None,
     as_json: AsJson = False,
 ) -> None:
     """Make music from words."""
-    from sottovoce.studio import Studio, check_output
+    from sottovoce.places import check_output
+    from sottovoce.studio import Studio
     from sottovoce.tasks.generate import Generate
 
     fields = options.given(
@@ -51,7 +60,7 @@ def command(
             check_output(output, bit_depth=bit_depth, bitrate=bitrate)
         with bar() as progress:
             tracks = studio.run(request, progress).tracks
-        files = []
+        files: list[Path] = []
         for index, track in enumerate(tracks):
             target = _numbered(output, index, len(tracks))
             if target is not None:
@@ -89,7 +98,7 @@ def _line(track: Track) -> str:
     """One take in a few words, and what its maker wants to be known."""
     recipe = track.recipe
     assert recipe is not None, "a track that was just made has a recipe"
-    tempo = f", {track.bpm:g} bpm" if track.bpm else ""
+    tempo = f", {track.bpm:.1f} bpm" if track.bpm else ""
     facts = f"{clock(track.seconds)}, {track.key or 'no key'}{tempo}, {track.lufs:.1f} LUFS, seed {track.seed}, by {track.engine}"
     notes = options.notes({"skipped": [skip.model_dump() for skip in recipe.skipped], "notes": recipe.notes})
     return f"{track.id}  {track.title}\n{facts} in {recipe.seconds:.1f} s" + (f"\n{notes}" if notes else "")

@@ -13,19 +13,27 @@ if TYPE_CHECKING:
     from sottovoce.dsp.inspect import Inspection
 
 
-def command(file: Annotated[str, typer.Argument(help="An audio file, or - for standard input.")], as_json: AsJson = False) -> None:
+def command(
+    file: Annotated[str, typer.Argument(help="An audio file, or - for standard input.")], as_json: AsJson = False
+) -> None:
     """Check any audio file as every result is checked: loudness, peaks, gaps, clicks, clipping, ticking."""
     from sottovoce.studio import Studio
 
     with Studio() as studio, options.input_file(file) as path:
         report = studio.inspect(path)
-    show({"file": file, **report.model_dump(mode="json"), "passed": report.passed}, _text(file, report), as_json=as_json)
+    show(
+        {"file": file, **report.model_dump(mode="json"), "passed": report.passed}, _text(file, report), as_json=as_json
+    )
     if not report.passed:
         raise typer.Exit(1)
 
 
 def _text(file: str, report: Inspection) -> str:
-    facts = {name: value for name, value in report.model_dump().items() if isinstance(value, int | float | str) and value is not None}
+    facts = {
+        name: value
+        for name, value in report.model_dump().items()
+        if isinstance(value, int | float | str) and value is not None
+    }
     rows = [(name.replace("_", " "), _number(value)) for name, value in facts.items()]
     faults = [("fault" if fault.hard else "note", fault.message + _when(fault.at)) for fault in report.faults]
     return f"{file}: {'passed' if report.passed else 'failed'}\n{table(['', ''], [*rows, *faults])}"

@@ -25,5 +25,8 @@ def command(
         request = studio.request(ReadMood, fields)
         with bar() as progress:
             report = studio.run(request, progress).report
-    rows = [(name.replace("_", " "), ", ".join(value) if isinstance(value, list | tuple) else value) for name, value in report["mood"].items()]
+    rows = [
+        (name.replace("_", " "), ", ".join(value) if isinstance(value, list | tuple) else value)
+        for name, value in report["mood"].items()
+    ]
     show(report, f"{table(['', ''], rows)}\n{options.notes(report)}", as_json=as_json)

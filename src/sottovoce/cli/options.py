@@ -18,7 +18,9 @@ from sottovoce.errors import InputUnreadable, InvalidParameter
 EngineOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the engine itself; repeatable.")
 ]
-BitDepth = Annotated[Literal["16", "24", "float"] | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")]
+BitDepth = Annotated[
+    Literal["16", "24", "float"] | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")
+]
 Bitrate = Annotated[int | None, typer.Option(help="kbit/s, for MP3, Opus, Ogg and M4A.")]
 
 
@@ -35,7 +37,9 @@ def parse_pairs(pairs: list[str] | None) -> dict[str, str] | None:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not (name and sign):
-            raise InvalidParameter(f"--option {pair!r}: write it as NAME=VALUE; `sotto engines NAME` lists an engine's options")
+            raise InvalidParameter(
+                f"--option {pair!r}: write it as NAME=VALUE; `sotto engines NAME` lists an engine's options"
+            )
         parsed[name.strip().replace("-", "_")] = value
     return parsed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import sys
 import traceback
@@ -20,6 +19,9 @@ from sottovoce.progress import OnProgress, Progress, ignore
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+#: Columns of a table that goes into a file or a pipe, where nothing needs to be folded.
+_UNBOUND = 1000
 
 #: The option every command has.
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of text.")]
@@ -44,7 +46,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
-    console = _console(sys.stdout)
+    console = _console(sys.stdout, width=None if sys.stdout.isatty() else _UNBOUND)
     with console.capture() as captured:
         console.print(grid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -86,7 +88,7 @@ def bug(error: Exception) -> SottovoceError:
     try:
         place = _write_log(name, trace)
     except OSError as unwritable:
-        logging.getLogger(__name__).error("no log file can be written: %s\n%s", unwritable, trace)
+        sys.stderr.write(f"no log file can be written: {unwritable}\n{trace}")
         place = "standard error"
     return Internal(
         f"this is a bug: {type(error).__name__}: {error}",
@@ -110,10 +112,10 @@ def _write_log(name: str, trace: str) -> str:
     return str(path)
 
 
-def _console(stream: Any) -> Console:
+def _console(stream: Any, *, width: int | None = None) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, width=width)
 
 
 def _plain(value: Any) -> Any:

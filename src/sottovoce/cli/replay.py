@@ -26,7 +26,12 @@ def command(
     assert again is not None, "a track that was just made has a recipe"
     same = again.audio.sha256_pcm == original.audio.sha256_pcm
     changed = differences(original, again)
-    value = {"track": track.id, "audio": track.audio, "same": same, "differences": {name: list(pair) for name, pair in changed.items()}}
+    value = {
+        "track": track.id,
+        "audio": track.audio,
+        "same": same,
+        "differences": {name: list(pair) for name, pair in changed.items()},
+    }
     text = f"{track.id}  {track.title}\n" + ("the same, bit for bit" if same else f"not the same\n{_reasons(changed)}")
     show(value, text, as_json=as_json)
     if verify and not same:
@@ -35,6 +40,8 @@ def command(
 
 def _reasons(changed: dict[str, tuple[object, object]]) -> str:
     rows = [(name, *pair) for name, pair in changed.items() if name != "audio"]
-    return table(["differs", "recipe", "now"], rows) if rows else "nothing that the recipe records differs: this is a bug, please report it"
-
-
+    return (
+        table(["differs", "recipe", "now"], rows)
+        if rows
+        else "nothing that the recipe records differs: this is a bug, please report it"
+    )

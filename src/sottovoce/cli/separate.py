@@ -17,18 +17,29 @@ def command(
     model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
     only: Annotated[str | None, typer.Option(help="Only these stems, such as vocals,drums or no_vocals.")] = None,
     preview: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
-    format: Annotated[str | None, typer.Option("--format", help="wav, flac, mp3, opus, ogg or m4a.", show_default="flac")] = None,  # noqa: A002 - named as the request's field
+    format: Annotated[
+        str | None, typer.Option("--format", help="wav, flac, mp3, opus, ogg or m4a.", show_default="flac")
+    ] = None,
     engine_options: options.EngineOptions = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the stems.", show_default="SONG_stems")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the stems.", show_default="SONG_stems")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Split a song into stems."""
-    from sottovoce.studio import Studio, check_folder
+    from sottovoce.places import check_folder
+    from sottovoce.studio import Studio
     from sottovoce.tasks.separate import Separate
 
     with Studio() as studio, options.input_file(source) as path:
         fields = options.given(
-            source={"path": path}, engine=engine, model=model, only=only and only.split(","), preview=preview, format=format, options=options.parse_pairs(engine_options)
+            source={"path": path},
+            engine=engine,
+            model=model,
+            only=only and only.split(","),
+            preview=preview,
+            format=format,
+            options=options.parse_pairs(engine_options),
         )
         request = studio.request(Separate, fields)
         into = output or Path(f"{'stdin' if source == '-' else path.stem}_stems")

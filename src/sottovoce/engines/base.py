@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from sottovoce.audio import Audio, AudioReader, Stem, StemWriter
-from sottovoce.media.video import Keyframe
+from sottovoce.media.picture import Keyframe
 from sottovoce.moods import Mood
 from sottovoce.progress import OnProgress, Progress, ignore
 from sottovoce.prompt import Prompt

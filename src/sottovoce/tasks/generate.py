@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -101,17 +102,22 @@ def prompt_of(request: Generate, seed: int) -> Prompt:
     )
 
 
-def make_track(request: Generate, index: int, engines: Catalog, run: TaskRun) -> MadeTrack:
-    """One version of a resolved request, made, inspected and written to the scratch folder."""
+def make_track(
+    request: Generate, index: int, engines: Catalog, run: TaskRun, *, first: Sequence[str] = ()
+) -> MadeTrack:
+    """One version of a resolved request, made, inspected and written to the scratch folder.
+
+    `first` are engines that `auto` tries before the user's order.
+    """
     assert request.seed is not None, "the seed is drawn before the work begins"
     seeds = seeds_of(request.seed, request.versions)
-    ran = _take(request, replace(run, seed=seeds[index]), engines)
+    ran = _take(request, replace(run, seed=seeds[index]), engines, first)
     return file_take(
         ran, request, Batch(size=request.versions, index=index, seeds=seeds), run, title=request.prompt[:80]
     )
 
 
-def _take(request: Generate, run: TaskRun, engines: Catalog) -> Ran[Generator, Take]:
+def _take(request: Generate, run: TaskRun, engines: Catalog, first: Sequence[str]) -> Ran[Generator, Take]:
     """By the engine asked for or the first that can; a take that fails its inspection counts as a failure."""
 
     def call(engine: Generator) -> Take:
@@ -123,7 +129,7 @@ def _take(request: Generate, run: TaskRun, engines: Catalog) -> Ran[Generator, T
         run.report("inspect", 90)
         return Take(generated, inspect_take(generated.audio, prompt), started, time.monotonic() - clock)
 
-    return engines.run(GENERATORS, request.engine, call)
+    return engines.run(GENERATORS, request.engine, call, first=first)
 
 
 def _refuse(engine: Generator, request: Generate) -> None:

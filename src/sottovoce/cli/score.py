@@ -1,0 +1,101 @@
+"""`sotto score`: music softly under a video or a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sottovoce.cli import options
+from sottovoce.cli.render import AsJson, bar, clock, show, table
+
+if TYPE_CHECKING:
+    from sottovoce.studio import Done
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="A video or a recording, or - for standard input.")],
+    music: Annotated[Path | None, typer.Option(help="The music to use; looped or faded to fit.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What the music should be like, in plain words.")] = None,
+    no_music: Annotated[
+        bool, typer.Option("--no-music", help="Add no music, only bring the voices to their loudness.")
+    ] = False,
+    auto_music: Annotated[
+        bool | None, typer.Option(help="Whether to add music when nothing is said of it.", show_default="settings")
+    ] = None,
+    music_source: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, local, composer, musicgen or ace_step: the engines tried first.", show_default="settings"
+        ),
+    ] = None,
+    mood: Annotated[
+        str | None, typer.Option(help="calm, happy, nostalgic, ...; left out, it is read from the clip.")
+    ] = None,
+    genre: Annotated[str | None, typer.Option(help="acoustic, ambient, jazz, ...")] = None,
+    engine: Annotated[str | None, typer.Option(help="An engine by name, or auto.", show_default="auto")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same music.")] = None,
+    versions: Annotated[
+        int | None, typer.Option(help="How many takes; all are filed, the best is used.", show_default="1")
+    ] = None,
+    take: Annotated[int | None, typer.Option(help="Mix this take of an earlier score of the same clip.")] = None,
+    preset: Annotated[str | None, typer.Option(help="speech, subtle or strong.")] = None,
+    ducking_threshold: Annotated[
+        float | None, typer.Option(help="Level (0 to 1) above which sound lowers the music.", show_default="settings")
+    ] = None,
+    ducking_ratio: Annotated[
+        float | None, typer.Option(help="1 to 20; the music is lowered by 20·log10 of it dB.", show_default="settings")
+    ] = None,
+    music_volume_db: Annotated[
+        float | None, typer.Option(help="Music against voice, -20 to 0 dB.", show_default="settings")
+    ] = None,
+    fade_in_seconds: Annotated[float | None, typer.Option(help="0 to 10 seconds.", show_default="settings")] = None,
+    fade_out_seconds: Annotated[float | None, typer.Option(help="0 to 10 seconds.", show_default="settings")] = None,
+    separator: Annotated[str | None, typer.Option(help="Find the voices with this separator, or auto.")] = None,
+    engine_options: options.EngineOptions = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="NAME-scored")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw speech, gain and levels into this PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put music softly under a video or a recording."""
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.score import Score
+
+    with Studio() as studio, options.input_file(source) as path:
+        named_music = {"path": options.readable_file(music)} if music else None
+        fields = options.given(
+            source={"path": path}, music=named_music, prompt=prompt, no_music=no_music, auto_music=auto_music, music_source=music_source,
+            mood=mood, genre=genre, engine=engine, seed=seed, versions=versions, take=take, preset=preset,
+            ducking_threshold=ducking_threshold, ducking_ratio=ducking_ratio, music_volume_db=music_volume_db,
+            fade_in_seconds=fade_in_seconds, fade_out_seconds=fade_out_seconds, separator=separator,
+            options=options.parse_pairs(engine_options), plot=plot is not None,
+        )  # fmt: skip
+        target = output or path.with_name(f"{path.stem}-scored{path.suffix}")
+        with bar() as progress:
+            done = studio.score(studio.request(Score, fields), target, progress, plot=plot)
+    value = {**done.report, "files": dict(done.files), "tracks": [track.as_dict() for track in done.tracks]}
+    show(value, _text(done), as_json=as_json)
+
+
+def _text(done: Done) -> str:
+    report = done.report
+    rows = [
+        (name.replace("_", " "), _plain(value))
+        for name, value in report.items()
+        if isinstance(value, str | int | float | bool)
+    ]
+    dips = [(clock(dip["start"]), clock(dip["end"]), ", ".join(dip["causes"])) for dip in report.get("dips", ())]
+    parts = [
+        table(["", ""], rows),
+        *([table(["music down", "until", "because of"], dips)] if dips else []),
+        options.notes(report),
+    ]
+    files = [str(path) for path in done.files.values()]
+    return "\n".join(part for part in [*parts, *files] if part)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,278 @@
+"""Score: music softly under the voices of a video or a recording."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sottovoce import errors
+from sottovoce.audio import DELIVERY_RATE, AudioReader, Stem
+from sottovoce.dsp.ducking import Ducking, GainCurve, depth_of, gain_curve
+from sottovoce.engines.base import MoodReader
+from sottovoce.engines.catalog import AUTO, Catalog, Ran
+from sottovoce.media.decode import FileReader
+from sottovoce.media.encode import Format, StemFiles, encode, format_of
+from sottovoce.media.probe import MediaInfo, probe
+from sottovoce.media.video import Cut, Keyframe, replace_sound, survey
+from sottovoce.moods import Genre, Mood, MoodName
+from sottovoce.progress import within
+from sottovoce.tasks.listening import Heard, VoiceLevel, causes_of, listen, voice_level
+from sottovoce.tasks.mixture import Fades, Layer, Mixture
+from sottovoce.tasks.mood import mood_of
+from sottovoce.tasks.outcome import Outcome, TaskRun
+from sottovoce.tasks.request import LARGEST_SEED, Request, Seed, Source, Words
+from sottovoce.tasks.score_plot import draw, require_plots
+from sottovoce.tasks.score_report import Scored, report
+from sottovoce.tasks.separate import Separate, split_into
+from sottovoce.tasks.soundtrack import Soundtrack, Wish, from_file, made
+
+MusicSource = Literal["auto", "local", "composer", "musicgen", "ace_step"]
+Preset = Literal["speech", "subtle", "strong"]
+
+#: The engines of each family, in the order in which they are tried before the user's own order.
+FAMILIES: dict[MusicSource, tuple[str, ...]] = {
+    "auto": (),
+    "local": ("local-files",),
+    "composer": ("composer",),
+    "musicgen": ("musicgen", "musicgen-api"),
+    "ace_step": ("ace-step", "ace-step-api"),
+}
+#: How the music moves: `speech` as the settings have it, `subtle` less and slower, `strong` further and faster.
+PRESETS: dict[Preset, Ducking] = {
+    "speech": Ducking(depth_of(6)),
+    "subtle": Ducking(depth_of(3), attack=0.5, hold=2.0, release=2.0),
+    "strong": Ducking(depth_of(12), attack=0.2, hold=1.8, release=1.0),
+}
+
+
+#: So many cuts of a clip, the heaviest, are told to the engine.
+_MOST_CUES = 500
+
+
+class Score(Request):
+    """Ask for music under a clip; what is left out, the settings and the clip's own mood decide."""
+
+    kind: Literal["score"] = "score"
+    source: Annotated[Source, Field(description="the video or recording")]
+    music: Annotated[Source | None, Field(description="the music to use, looped or faded to fit")] = None
+    prompt: Annotated[Words | None, Field(description="what the music should be like, in plain words")] = None
+    no_music: Annotated[bool, Field(description="add no music, only bring the voices to their loudness")] = False
+    auto_music: Annotated[bool, Field(description="whether to add music when nothing about the music was said")] = True
+    music_source: Annotated[MusicSource, Field(description="the family of engines that auto tries first")] = "auto"
+    mood: Annotated[
+        MoodName | None, Field(description="one of the fifteen moods; left out, it is read from the clip")
+    ] = None
+    genre: Annotated[Genre | None, Field(description="one of the fifteen genres")] = None
+    engine: Annotated[str, Field(description="the engine by name, or auto for the first in your order that can")] = AUTO
+    seed: Annotated[Seed | None, Field(description="the same seed gives the same music; left out, one is drawn")] = None
+    versions: Annotated[
+        int, Field(ge=1, le=8, description="how many takes; all are filed, the best by inspection is used")
+    ] = 1
+    take: Annotated[int | None, Field(ge=1, le=8, description="use this take of an earlier score of the clip")] = None
+    preset: Annotated[
+        Preset | None, Field(description="speech, subtle or strong: how far and how fast the music moves")
+    ] = None
+    ducking_threshold: Annotated[
+        float, Field(ge=0, le=1, description="RMS in the clip above which sound lowers the music")
+    ] = 0.02
+    ducking_ratio: Annotated[float, Field(ge=1, le=20, description="the music is lowered by 20*log10(ratio) dB")] = 6.0
+    music_volume_db: Annotated[
+        float, Field(ge=-20, le=0, description="the music against the speech before it is lowered, in dB")
+    ] = -6.0
+    fade_in_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the start")] = 2.0
+    fade_out_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the end")] = 3.0
+    separator: Annotated[
+        str | None, Field(description="find the voices in the vocals this separator (or auto) splits off")
+    ] = None
+    plot: Annotated[bool, Field(description="draw speech, gain and levels as a picture")] = False
+    format: Annotated[
+        str | None, Field(pattern=r"^[a-z0-9]{2,5}$", description="file type of the result; left out, the clip's")
+    ] = None
+    options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_music(self) -> Self:
+        asked = [name for name in ("music", "prompt", "take") if getattr(self, name) is not None]
+        if len(asked) > 1 and asked != ["music", "take"]:
+            raise ValueError(f"{' and '.join(asked)} contradict each other; give one of them")
+        if self.no_music and asked:
+            raise ValueError(f"no_music and {asked[0]} contradict each other; give one of them")
+        return self
+
+    @property
+    def wants_music(self) -> bool:
+        """Whether music is added: unless it is off, or nothing was said of it and `auto_music` is off."""
+        said = self.music or self.prompt or self.mood or self.take or self.engine != AUTO
+        return not self.no_music and (self.auto_music or bool(said))
+
+    @property
+    def ducking(self) -> Ducking:
+        """How the music moves: as the preset says, or by `ducking_ratio` at the pace of `speech`."""
+        return PRESETS[self.preset] if self.preset else replace(PRESETS["speech"], depth=depth_of(self.ducking_ratio))
+
+
+def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
+    """Mix the clip with music and write it to the scratch folder: `output`, and `plot` where asked for.
+
+    Tracks are the takes that were made. The report has the gain curve, every dip with its causes, levels, and who made the music.
+    """
+    if request.plot:
+        require_plots()
+    if request.seed is None:
+        request = request.model_copy(update={"seed": secrets.randbelow(LARGEST_SEED + 1)})
+    clip = _clip(request, engines, run)
+    mood, music = _music(request, clip, engines, run) if request.wants_music else (None, None)
+    scored = _decided(request, clip, mood, music)
+    output = _write(request, clip, _mixture(clip, scored, run), run)
+    run.report("inspect", 96)
+    files = {"output": output, **({"plot": _plot(scored, run)} if request.plot else {})}
+    return Outcome("score", report=report(scored, output), tracks=music.takes if music else (), files=files)
+
+
+def _decided(request: Score, clip: _Clip, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None) -> Scored:
+    """What the mix is to be, from what was heard."""
+    causes, faint = causes_of(clip.heard, request.ducking_threshold) if clip.heard else ((), ())
+    return Scored(
+        frames=clip.frames,
+        heard=clip.heard,
+        voice=voice_level(clip.heard)
+        if clip.heard
+        else VoiceLevel(None, 0.0, speech=False, note="the clip has no sound"),
+        music=music,
+        music_volume_db=request.music_volume_db,
+        fades=Fades(request.fade_in_seconds, request.fade_out_seconds),
+        ducking=request.ducking,
+        threshold=request.ducking_threshold,
+        causes=causes,
+        curve=gain_curve(causes, request.ducking) if music else GainCurve(),
+        mood=mood,
+        notes=(*clip.notes, *faint),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """What is scored: its file, what was heard in it, its length in samples at 48 kHz."""
+
+    info: MediaInfo
+    heard: Heard | None
+    frames: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> FileReader:
+        """Its sound as it is mixed."""
+        return FileReader(self.info.path, rate=DELIVERY_RATE, channels=2)
+
+
+def _clip(request: Score, engines: Catalog, run: TaskRun) -> _Clip:
+    info = probe(run.locate(request.source))
+    frames = round(info.seconds * DELIVERY_RATE) if info.has_video else 0
+    if not info.has_sound and not request.wants_music:
+        raise errors.InvalidParameter(
+            f"{info.path.name} has no sound and no music was asked for", hint="Leave out --no-music."
+        )
+    if not info.has_sound:
+        return _Clip(info, None, frames)
+    part = replace(run, progress=within(run.progress, 0, 15))
+    voice, rest, notes = _stems(request, info, engines, part) if request.separator else (None, None, ())
+    heard = listen(FileReader(info.path, rate=DELIVERY_RATE, channels=2), info.seconds, part, voice=voice, rest=rest)
+    return _Clip(info, heard, frames or heard.frames, notes)
+
+
+def _stems(
+    request: Score, info: MediaInfo, engines: Catalog, run: TaskRun
+) -> tuple[AudioReader, AudioReader, tuple[str, ...]]:
+    """The clip's voices and everything else as files in the scratch folder."""
+    vocals, rest = Stem("vocals"), Stem("no_vocals")
+    source = FileReader(info.path)
+
+    def files(engine: str) -> StemFiles:
+        return StemFiles(
+            run.scratch / f"stems-{engine}",
+            rate=source.rate,
+            channels=source.channels,
+            form=Format("flac", bit_depth="24"),
+        )
+
+    split_request = Separate(source=request.source, engine=request.separator or AUTO, only=(vocals, rest))
+    split = split_into(split_request, source, files, engines, run)
+    skipped = [f"{skip.engine} did not separate the voices: {skip.reason}" for skip in split.skipped]
+    paths = split.sink.paths
+    return (
+        FileReader(paths[vocals]),
+        FileReader(paths[rest]),
+        (*skipped, f"voices found in the vocals split off by {split.engine.name}"),
+    )
+
+
+def _music(
+    request: Score, clip: _Clip, engines: Catalog, run: TaskRun
+) -> tuple[Ran[MoodReader, Mood] | None, Soundtrack]:
+    part = replace(run, progress=within(run.progress, 15, 70))
+    if request.music is not None:
+        return None, replace(from_file(part.locate(request.music), clip.frames), take=request.take)
+    if request.take is not None:
+        raise errors.InvalidParameter(
+            f"no take {request.take} of an earlier score of {clip.info.path.name} is in the library",
+            hint="Score it first; --versions 3 makes three takes.",
+        )
+    run.report("look", 15)
+    seen = survey(clip.info.path) if clip.info.has_video else None
+    pictures, cuts = (seen.pictures, seen.cuts) if seen else ((), ())
+    mood = None if request.prompt or request.mood else _read_mood(pictures, clip, engines, part)
+    return mood, made(_wish(request, mood.result if mood else None, cuts), clip.frames, engines, part)
+
+
+def _read_mood(pictures: Sequence[Keyframe], clip: _Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
+    sound = clip.heard.excerpt if clip.heard else None
+    return mood_of(pictures, sound, engines, replace(run, progress=within(run.progress, 0, 5)))
+
+
+def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:
+    words = request.prompt or (mood.prompt() if mood else f"{request.mood} {request.genre or ''} background music")
+    assert request.seed is not None, "the seed is drawn before the work begins"
+    return Wish(
+        words=" ".join(words.split()),
+        mood=request.mood or (mood.primary_mood if mood else None),
+        genre=request.genre or (mood.genre_suggestions[0] if mood else None),
+        engine=request.engine,
+        first=FAMILIES[request.music_source],
+        seed=request.seed,
+        versions=request.versions,
+        cuts=_heaviest(cuts),
+        options=request.options,
+    )
+
+
+def _heaviest(cuts: Sequence[Cut]) -> tuple[float, ...]:
+    chosen = sorted(cuts, key=lambda cut: -cut.weight)[:_MOST_CUES]
+    return tuple(sorted(cut.seconds for cut in chosen))
+
+
+def _mixture(clip: _Clip, scored: Scored, run: TaskRun) -> Mixture:
+    layers = [Layer(clip.sound, scored.voice.gain_db)] if clip.heard else []
+    if music := scored.music:
+        layers.append(Layer(music.reader, scored.music_gain_db, scored.curve, scored.fades))
+    return Mixture(tuple(layers), clip.frames, replace(run, progress=within(run.progress, 70, 95)))
+
+
+def _write(request: Score, clip: _Clip, mixture: Mixture, run: TaskRun) -> Path:
+    path = clip.info.path
+    output = run.scratch / f"{path.stem}-scored.{request.format or path.suffix.lstrip('.').lower()}"
+    if clip.info.has_video:
+        replace_sound(path, mixture, output)
+    else:
+        encode(mixture, output, format_of(output), tags=clip.info.tags)
+    return output
+
+
+def _plot(scored: Scored, run: TaskRun) -> Path:
+    path = run.scratch / "ducking.png"
+    draw(scored, path)
+    return path

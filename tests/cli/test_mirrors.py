@@ -1,0 +1,34 @@
+"""A command's options are its request's fields, by name, and those beside them are about files and display alone."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from sottovoce import cli
+from sottovoce.cli import generate, mood, score, separate
+from sottovoce.tasks import TASKS
+
+#: What a command has beside its request: where results go and how they are shown.
+OUTPUT = {"output", "midi", "bit_depth", "bitrate", "as_json"}
+COMMANDS = {"generate": generate, "separate": separate, "score": score, "mood": mood}
+#: Fields that no command line needs: what kind it is, which lane of a queue, and the format, which the output's name says.
+ELSEWHERE = {"kind", "lane"}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_options_mirror_the_request(kind: str) -> None:
+    options = {name.replace("engine_options", "options") for name in inspect.signature(COMMANDS[kind].command).parameters}
+    fields = set(TASKS[kind].request.model_fields)
+    assert options - fields <= OUTPUT
+    assert fields - options <= ELSEWHERE | ({"format"} if kind == "score" else set())
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help_of_one_line_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert cli.COMMANDS[name].split(":")[0].rstrip(".") in printed or name in ("engines", "config", "library", "inspect")
+    if name not in ("library", "config"):
+        assert "--json" in printed

@@ -1,0 +1,325 @@
+"""Score: known mixtures measured, the picture untouched, every setting with an effect, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from sottovoce import errors
+from sottovoce.audio import Audio, Samples
+from sottovoce.dsp.ducking import depth_of
+from sottovoce.dsp.levels import decibels
+from sottovoce.dsp.loudness import integrated, true_peak_db
+from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
+from sottovoce.media.decode import FileReader, decode
+from sottovoce.media.encode import Format, encode
+from sottovoce.tasks.outcome import Outcome, TaskRun
+from sottovoce.tasks.request import validate
+from sottovoce.tasks.score import PRESETS, Score, score
+
+RATE = 48_000
+FLOAT = Format("wav", bit_depth="float")
+Babble = Callable[[float, int, int], Samples]
+ENGINES = Catalog(
+    {GENERATORS.group: ("tone",), MOOD_READERS.group: ("keyframes",), SEPARATORS.group: ("classical", "tone")}
+)
+#: Where the phrases of the test clip begin and end, in seconds.
+PHRASES = ((3.0, 7.0), (8.2, 9.5), (14.0, 18.0), (22.0, 22.6))
+SECONDS = 28.0
+
+
+def run(scratch: Path, source: Path, **fields: Any) -> Outcome:
+    scratch.mkdir(parents=True, exist_ok=True)
+    wishes = {"source": {"path": source}, "seed": 7, **fields}
+    return score(validate(Score, wishes, local=True), ENGINES, TaskRun(scratch=scratch))
+
+
+def music_under(outcome: Outcome, clip: Samples) -> Samples:
+    """What the score added to the clip: the mix minus the voice at the gain that is reported (no limiting at these levels)."""
+    mix = decode(outcome.files["output"]).samples
+    return mix - clip * np.float32(10 ** (outcome.report["voice_gain_db"] / 20))
+
+
+def rms_db(samples: Samples, start: float, end: float) -> float:
+    part = samples[:, round(start * RATE) : round(end * RATE)]
+    return decibels(float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))))
+
+
+@pytest.fixture(scope="module")
+def talk(babble: Babble) -> Samples:
+    """A clip whose phrases begin exactly when they are said to, over a faint room."""
+    clip = (1e-4 * np.random.default_rng(0).standard_normal((2, round(SECONDS * RATE)))).astype(np.float32)
+    for seed, (start, end) in enumerate(PHRASES):
+        first = round(start * RATE)
+        phrase = 0.25 * babble(end - start, RATE, seed)
+        clip[:, first : first + phrase.shape[1]] += phrase
+    return clip
+
+
+@pytest.fixture(scope="module")
+def clip_file(tmp_path_factory: pytest.TempPathFactory, talk: Samples) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "talk.wav"
+    encode(Audio(talk, RATE), path, FLOAT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def music_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Steady music: a low chord, long enough for the clip."""
+    time = np.arange(round(40 * RATE)) / RATE
+    chord = np.sum([0.05 * np.sin(2 * np.pi * hertz * time) for hertz in (110, 138.6, 164.8)], axis=0)
+    path = tmp_path_factory.mktemp("music") / "chord.wav"
+    encode(Audio(np.tile(chord.astype(np.float32), (2, 1)), RATE), path, FLOAT)
+    return path
+
+
+@pytest.mark.parametrize("ratio", [1.0, 3.0, 6.0, 12.0])
+def test_the_music_is_lowered_under_speech_by_what_was_asked_and_back_within_the_release(
+    tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path, ratio: float
+) -> None:
+    outcome = run(tmp_path, clip_file, music={"path": music_file}, ducking_ratio=ratio, format="wav")
+    music, release = music_under(outcome, talk), outcome.report["ducking"]["release"]
+    level = rms_db(music, 11.5, 13)
+    assert level == pytest.approx(rms_db(music, 24.5, 25), abs=0.1)
+    for start, end in PHRASES:
+        assert rms_db(music, start, end) == pytest.approx(level - depth_of(ratio), abs=1)
+    for end in (9.5, 18.0, 22.6):
+        back = end + 0.4 + release
+        assert rms_db(music, back, back + 0.3) == pytest.approx(level, abs=0.5)
+
+
+def test_the_music_is_down_before_the_first_syllable_of_every_phrase(
+    tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path
+) -> None:
+    music = music_under(run(tmp_path, clip_file, music={"path": music_file}, format="wav"), talk)
+    level = rms_db(music, 11.5, 13)
+    for start, _ in PHRASES:
+        assert rms_db(music, start - 0.01, start + 0.01) < level - depth_of(6) + 1
+
+
+def test_the_music_stays_down_over_a_short_pause(
+    tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path
+) -> None:
+    music = music_under(run(tmp_path, clip_file, music={"path": music_file}, format="wav"), talk)
+    assert rms_db(music, 7.1, 8.1) == pytest.approx(rms_db(music, 11.5, 13) - depth_of(6), abs=1)
+
+
+def test_levels_speech_at_minus_sixteen_and_music_below_it_by_what_was_asked(
+    tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path
+) -> None:
+    for volume in (-6.0, -12.0):
+        outcome = run(
+            tmp_path / f"{volume}", clip_file, music={"path": music_file}, music_volume_db=volume, ducking_ratio=1,
+            fade_in_seconds=0, fade_out_seconds=0, format="wav",
+        )  # fmt: skip
+        assert integrated(music_under(outcome, talk), RATE) == pytest.approx(-16 + volume, abs=0.3)
+    voice = decode(run(tmp_path, clip_file, no_music=True, format="wav").files["output"]).samples
+    assert integrated(voice[:, 3 * RATE : 7 * RATE], RATE) == pytest.approx(-16, abs=1)
+
+
+def test_the_voice_is_only_made_louder_never_moved(tmp_path: Path, talk: Samples, clip_file: Path) -> None:
+    outcome = run(tmp_path, clip_file, no_music=True, format="wav")
+    assert rms_db(music_under(outcome, talk), 0, SECONDS) < -80
+    assert outcome.report["engine"] is None
+    assert outcome.report["dips"] == []
+
+
+def test_fades_are_as_long_as_asked(tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path) -> None:
+    fades = {"fade_in_seconds": 1.0, "fade_out_seconds": 4.0}
+    music = music_under(run(tmp_path, clip_file, music={"path": music_file}, format="wav", **fades), talk)
+    level = rms_db(music, 11.5, 13)
+    assert rms_db(music, 0.45, 0.55) == pytest.approx(level - 6, abs=1)
+    assert rms_db(music, 1.1, 2.5) == pytest.approx(level, abs=0.2)
+    assert rms_db(music, 25.9, 26.1) == pytest.approx(level - 6, abs=1)
+    assert rms_db(music, 27.99, 28) < level - 30
+
+
+def test_the_threshold_decides_what_lowers_the_music(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    dips = [
+        len(
+            run(tmp_path / str(threshold), clip_file, music={"path": music_file}, ducking_threshold=threshold).report[
+                "dips"
+            ]
+        )
+        for threshold in (0.02, 0.9)
+    ]
+    assert dips == [3, 0]
+
+
+def test_presets_move_the_music_differently(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    depths = {
+        preset: run(tmp_path / preset, clip_file, music={"path": music_file}, preset=preset).report["depth_db"]
+        for preset in PRESETS
+    }
+    assert depths["subtle"] < depths["speech"] == pytest.approx(15.56, abs=0.01)
+    assert depths["speech"] < depths["strong"]
+
+
+def test_the_report_tells_the_whole_story(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    report = run(tmp_path, clip_file, music={"path": music_file}).report
+    assert len(report["gain_curve"]["decibels"]) == pytest.approx(SECONDS * report["gain_curve"]["rate"], abs=2)
+    assert min(report["gain_curve"]["decibels"]) == pytest.approx(-15.56, abs=0.01)
+    assert [dip["causes"] for dip in report["dips"]] == [["speech"]] * 3
+    assert report["dips"][0]["start"] == pytest.approx(2.8, abs=0.3)
+    assert report["seconds_ducked"] == pytest.approx(sum(dip["end"] - dip["start"] for dip in report["dips"]), abs=5)
+    assert report["voice_lufs"] + report["voice_gain_db"] == pytest.approx(-16, abs=0.02)
+    assert report["inspection"]["frames"] == SECONDS * RATE
+
+
+def test_the_mix_never_exceeds_its_ceiling(tmp_path: Path, talk: Samples, music_file: Path) -> None:
+    shouting = np.concatenate([talk, 3.9 * talk[:, 3 * RATE : 7 * RATE]], axis=1)
+    encode(Audio(np.clip(shouting, -1, 1), RATE), tmp_path / "loud.wav", FLOAT)
+    outcome = run(
+        tmp_path / "out", tmp_path / "loud.wav", music={"path": music_file}, music_volume_db=0, ducking_ratio=1
+    )
+    mix = decode(outcome.files["output"])
+    assert true_peak_db(mix.samples, mix.rate) <= -1 + 0.05
+
+
+def test_music_is_made_to_the_clips_length_and_every_take_is_filed(tmp_path: Path, clip_file: Path) -> None:
+    outcome = run(tmp_path, clip_file, prompt="a calm chord", engine="tone", versions=2)
+    assert [decode(track.audio).frames for track in outcome.tracks] == [SECONDS * RATE] * 2
+    assert [track.tags for track in outcome.tracks] == [("score", "take-1"), ("score", "take-2")]
+    assert [track.recipe.seed for track in outcome.tracks] == [7, 8]
+    assert outcome.report["take"] in {1, 2}
+    assert outcome.report["engine"] == "tone"
+    assert decode(outcome.files["output"]).frames == SECONDS * RATE
+
+
+def test_the_mood_of_the_clip_becomes_the_words_unless_words_are_given(tmp_path: Path, clip_file: Path) -> None:
+    read = run(tmp_path / "read", clip_file)
+    assert read.report["mood"]["engine"] == "keyframes"
+    assert read.tracks[0].recipe.request["mood"] == read.report["mood"]["primary_mood"]
+    asked = run(tmp_path / "asked", clip_file, mood="playful", genre="jazz")
+    assert asked.report["mood"] is None
+    assert asked.tracks[0].recipe.request["mood"] == "playful"
+    assert "jazz" in asked.tracks[0].recipe.request["prompt"]
+
+
+def test_without_auto_music_nothing_is_added_unless_it_was_asked_for(tmp_path: Path, clip_file: Path) -> None:
+    assert run(tmp_path / "none", clip_file, auto_music=False).report["engine"] is None
+    assert run(tmp_path / "mood", clip_file, auto_music=False, mood="calm").report["engine"] == "tone"
+
+
+def test_the_family_of_the_settings_is_tried_first_and_its_skips_are_recorded(tmp_path: Path, clip_file: Path) -> None:
+    report = run(tmp_path, clip_file, music_source="musicgen").report
+    assert report["engine"] == "tone"
+    assert [skip["engine"] for skip in report["skipped"]] == ["musicgen", "musicgen-api"]
+
+
+def test_a_short_file_is_looped_to_the_clips_length(tmp_path: Path, talk: Samples, clip_file: Path) -> None:
+    rng = np.random.default_rng(3)
+    beat = np.concatenate(
+        [0.3 * rng.standard_normal(2400) * np.exp(-np.arange(2400) / 500), np.zeros(RATE // 2 - 2400)]
+    )
+    encode(Audio(np.tile(beat.astype(np.float32), (2, 18)), RATE), tmp_path / "beat.wav", FLOAT)
+    outcome = run(tmp_path / "out", clip_file, music={"path": tmp_path / "beat.wav"}, ducking_ratio=1, format="wav")
+    music = music_under(outcome, talk)
+    for start in range(3, 24):
+        assert rms_db(music, start, start + 1) == pytest.approx(rms_db(music, 4, 5), abs=1.5)
+    assert any("looped" in note for note in outcome.report["notes"])
+
+
+def test_a_missing_unreadable_empty_or_silent_music_file_is_an_error_and_never_replaced(
+    tmp_path: Path, clip_file: Path
+) -> None:
+    text, empty, silent = (tmp_path / name for name in ("text.mp3", "empty.wav", "silent.wav"))
+    text.write_text("no music")
+    empty.touch()
+    encode(Audio(np.zeros((2, 3 * RATE), np.float32), RATE), silent, FLOAT)
+    for path in (tmp_path / "missing.mp3", text, empty, silent):
+        with pytest.raises(errors.InputError):
+            run(tmp_path / "out", clip_file, music={"path": path})
+        assert not list((tmp_path / "out").glob("*scored*"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"music": {"path": "song.mp3"}, "prompt": "calm"},
+        {"no_music": True, "prompt": "calm"},
+        {"ducking_ratio": 0.5},
+        {"ducking_ratio": 21},
+        {"ducking_threshold": 1.1},
+        {"music_volume_db": 1},
+        {"fade_in_seconds": 11},
+        {"fade_out_seconds": float("nan")},
+        {"preset": "loud"},
+        {"versions": 0},
+        {"unknown": 1},
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(errors.RequestError):
+        validate(Score, {"source": {"path": "clip.mp4"}, **fields}, local=True)
+
+
+def test_the_picture_is_bit_identical_and_the_sound_stays_in_place(
+    tmp_path: Path, make_video: Any, talk: Samples, music_file: Path
+) -> None:
+    video = make_video(tmp_path / "talk.mp4", SECONDS, audio=Audio(talk, RATE), cuts=(5.0, 12.0))
+    outcome = run(tmp_path / "out", video, music={"path": music_file}, music_volume_db=-20)
+    output = outcome.files["output"]
+    assert packets(video) == packets(output)
+    before, after = decode(video).samples[0], decode(output).samples[0]
+    assert FileReader(output).frames == pytest.approx(SECONDS * RATE, abs=1024)
+    for start, end in (PHRASES[0], PHRASES[-1]):
+        assert abs(lag(before, after, start, end)) <= 16
+
+
+def test_a_video_without_sound_gets_music_and_one_with_nothing_to_do_is_refused(
+    tmp_path: Path, make_video: Any
+) -> None:
+    silent = make_video(tmp_path / "silent.mp4", 6.0)
+    outcome = run(tmp_path / "out", silent)
+    music = decode(outcome.files["output"]).samples
+    assert integrated(music[:, 2 * RATE : 3 * RATE], RATE) == pytest.approx(-22, abs=2)
+    with pytest.raises(errors.InvalidParameter):
+        run(tmp_path / "none", silent, no_music=True)
+
+
+def test_voices_are_found_in_the_stem_of_a_separator(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    outcome = run(tmp_path, clip_file, music={"path": music_file}, separator="tone")
+    assert len(outcome.report["dips"]) == 3
+    assert any("vocals split off by tone" in note for note in outcome.report["notes"])
+
+
+def test_the_plot_is_a_picture(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    plot = run(tmp_path, clip_file, music={"path": music_file}, plot=True).files["plot"]
+    with av.open(str(plot)) as picture:
+        frame = next(picture.decode(video=0))
+        assert frame.width > 1000
+        assert int(np.ptp(frame.to_ndarray(format="gray"))) > 150
+
+
+@pytest.mark.clips
+def test_a_real_voice_gets_its_music_out_of_the_way(tmp_path: Path, clips: Path) -> None:
+    outcome = run(tmp_path, clips / "speech_jfk.flac", music={"path": clips / "music_calm_acoustic_1.opus"})
+    assert outcome.report["speech_seconds"] == pytest.approx(8.8, abs=0.4)
+    assert outcome.report["dips"][0]["end"] == pytest.approx(10.7, abs=0.4)
+
+
+@pytest.mark.clips
+def test_the_soundtrack_steps_aside_for_a_singer(tmp_path: Path, clips: Path) -> None:
+    report = run(tmp_path, clips / "singing_vocadito_10.wav", prompt="calm", engine="tone").report
+    assert any("clip music" in dip["causes"] and dip["depth_db"] == 26 for dip in report["dips"])
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def lag(before: Samples, after: Samples, start: float, end: float) -> int:
+    """By how many samples a stretch comes later in `after`."""
+    reach = 4800
+    first, last = round(start * RATE), round(end * RATE)
+    one, other = before[first:last], after[first - reach : last + reach]
+    size = len(one) + len(other)
+    likeness = np.fft.irfft(np.fft.rfft(other, size) * np.conj(np.fft.rfft(one, size)), size)
+    return int(np.argmax(likeness[: 2 * reach])) - reach
