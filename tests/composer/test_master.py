@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sottovoce.audio import Samples, Stem
-from sottovoce.composer.master import CEILING, TEXTURE, Finish, Master
+from sottovoce.composer.master import CEILING, TEXTURE, Bed, Finish, Master
 from sottovoce.dsp.loudness import integrated, true_peak_db
 
 RATE = 48_000
@@ -26,7 +26,9 @@ def silent(start: int, frames: int) -> Samples | None:
     return None
 
 
-def mastered(finish: Finish, bed=silent, stems: tuple[Stem, ...] = ()) -> tuple[np.ndarray, dict[Stem, np.ndarray]]:
+def mastered(
+    finish: Finish, bed: Bed = silent, stems: tuple[Stem, ...] = ()
+) -> tuple[np.ndarray, dict[Stem, np.ndarray]]:
     one, other = music()
     mix = one + other
     parts = {Stem("pads"): one, Stem("drums"): other} | {name: np.zeros_like(mix) for name in stems}
@@ -47,11 +49,18 @@ def test_loudness_and_ceiling(loudness: float, glue_db: float) -> None:
 
 
 def test_glue_brings_loud_and_quiet_together() -> None:
-    def spread(samples: np.ndarray) -> float:
-        grains = samples[0, : samples.shape[1] // 24_000 * 24_000].reshape(-1, 24_000)
-        return float(np.std(10 * np.log10((grains**2).mean(axis=1))))
+    time = np.arange(6 * RATE) / RATE
+    level = np.where(time % 3 < 1.5, 0.02, 0.2)
 
-    assert spread(mastered(Finish(-24.0, 3.0))[0]) < spread(mastered(Finish(-24.0, 0.0))[0])
+    def contrast(glue_db: float) -> float:
+        mix = np.stack([level * np.sin(2 * np.pi * 300 * time)] * 2).astype(np.float32)
+        master = Master(Finish(-24.0, glue_db))
+        master.hear(mix)
+        master.apply(mix, {}, silent)
+        return float(20 * np.log10(np.abs(mix[0, 110_000:130_000]).mean() / np.abs(mix[0, 20_000:60_000]).mean()))
+
+    assert contrast(0.0) == pytest.approx(20, abs=0.1)
+    assert 15 < contrast(3.0) < 19
 
 
 def test_the_fade_ends_in_silence_and_starts_unheard() -> None:

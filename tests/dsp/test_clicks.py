@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import signal
 
 from sottovoce.audio import Samples
@@ -16,6 +17,7 @@ MUSIC = [
     "song_demucs_test.mp3",
     "singing_vocadito_10.wav",
 ]
+Doubles = NDArray[np.float64]
 Clip = Callable[[str], Samples]
 
 
@@ -102,7 +104,7 @@ def test_meter_does_not_care_how_the_stream_is_cut(clip: Clip) -> None:
 
 @pytest.mark.parametrize("hertz", [55, 110, 440])
 @pytest.mark.parametrize("shape", [signal.square, signal.sawtooth])
-def test_edges_of_a_buzzing_wave_are_no_clicks(hertz: int, shape: Callable[[Samples], Samples]) -> None:
+def test_edges_of_a_buzzing_wave_are_no_clicks(hertz: int, shape: Callable[[Doubles], Doubles]) -> None:
     time = np.arange(3 * RATE) / RATE
     wave = shape(2 * np.pi * hertz * time) * 0.3 * np.minimum(1, np.minimum(time, time[::-1]) * 2)
     found = find_defects(wave.astype(np.float32)[None], RATE)
@@ -155,3 +157,11 @@ def test_silence_has_no_defects() -> None:
     found = find_defects(np.zeros((2, 20 * RATE), np.float32), RATE)
     assert found.clicks == ()
     assert found.dropouts == ()
+
+
+def test_long_dropouts_are_found_wherever_they_lie() -> None:
+    noise = np.random.default_rng(5).standard_normal((1, 30 * RATE)).astype(np.float32) * np.float32(0.1)
+    put = list(range(RATE // 2, 29 * RATE, 17_000 + RATE // 4))
+    for at in put:
+        noise[:, at : at + RATE // 4] = 0
+    assert [each.start for each in find_defects(noise, RATE).dropouts] == put

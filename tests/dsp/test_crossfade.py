@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sottovoce.audio import Samples
 from sottovoce.dsp.crossfade import correlation, equal_gain, equal_power, join, loop_to, zero_crossing
@@ -34,14 +35,14 @@ def groove(bars: int) -> Samples:
     return np.stack([sound, sound]).astype(np.float32)
 
 
-def onset_phases(samples: Samples) -> Samples:
+def onset_phases(samples: Samples) -> NDArray[np.float64]:
     """Seconds by which each kick is off the grid of beats; a kick is a rise of the low-passed envelope."""
     envelope = np.convolve(np.abs(samples[0]), np.ones(96) / 96, "same")[::48]
     low = np.convolve(envelope, np.ones(5) / 5, "same")
     rises = np.maximum(0, low[4:] - low[:-4])
     beats = np.arange(0, samples.shape[1] / RATE - BEAT, BEAT)[1:]
     found = [rises[round(beat * 1000) - 60 : round(beat * 1000) + 60].argmax() - 60 + 2 for beat in beats]
-    return np.array(found, np.float32) / 1000
+    return np.array(found) / 1000
 
 
 @pytest.mark.parametrize("frames", [0, 1, 500, 5000])

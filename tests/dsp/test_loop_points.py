@@ -19,7 +19,7 @@ def phrases(order: str) -> Samples:
 
 
 def beats_of(samples: Samples) -> list[float]:
-    return np.arange(0, samples.shape[1] / RATE, BEAT).tolist()
+    return [float(beat) for beat in np.arange(0, samples.shape[1] / RATE, BEAT)]
 
 
 def test_the_best_jump_is_between_equal_places() -> None:

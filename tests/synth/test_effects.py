@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -43,12 +45,11 @@ def test_ducking_goes_down_by_its_depth_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Chorus(0.4), lambda: Wow(8.0, 0.6)])
-def test_blocks_sound_like_the_whole(make) -> None:
+def test_blocks_sound_like_the_whole(make: Callable[[], Chorus | Wow]) -> None:
     sound = tone(220, 2.0)
     whole = make().feed(sound.copy(), 0)
-    effect, parts = make(), []
-    for start in range(0, sound.shape[1], 12_800):
-        parts.append(effect.feed(sound[:, start : start + 12_800].copy(), start))
+    effect, starts = make(), range(0, sound.shape[1], 12_800)
+    parts = [effect.feed(sound[:, start : start + 12_800].copy(), start) for start in starts]
     assert np.allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
 
 

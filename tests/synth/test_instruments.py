@@ -19,6 +19,12 @@ def middle(name: str) -> int:
     return MIDDLE.get(name, 62)
 
 
+def likeness(samples: np.ndarray) -> float:
+    """Correlation of left and right."""
+    left, right = samples.astype(np.float64)
+    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))
+
+
 def level(samples: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20))
 
@@ -108,7 +114,7 @@ def test_tilt_is_decibels_an_octave_above_one_kilohertz() -> None:
 @pytest.mark.parametrize("name", PITCHED)
 def test_lows_stand_in_the_middle(name: str) -> None:
     made = play(name, Strike(36, 1.5, 0.7))
-    assert np.corrcoef(made)[0, 1] > 0.6
+    assert likeness(made) > 0.6
 
 
 def test_an_unknown_instrument_lists_the_known() -> None:

@@ -9,6 +9,14 @@ from sottovoce.synth.noise import TEXTURES, bed
 from sottovoce.synth.strike import Tone
 
 RATE = 48_000
+
+
+def likeness(samples: np.ndarray) -> float:
+    """Correlation of left and right."""
+    left, right = samples.astype(np.float64)
+    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))
+
+
 NAMES = ("rain", "storm", "vinyl", "tape", "cafe", "waves", "wind", "birds", "fire", "crickets")
 
 
@@ -22,7 +30,7 @@ def test_a_bed_is_level_wide_and_endless(kind: str) -> None:
     assert made.dtype == np.float32
     assert made.shape == (2, 20 * RATE)
     assert np.sqrt(np.mean(np.square(made))) == pytest.approx(1, abs=0.25)
-    assert np.corrcoef(made)[0, 1] < 0.95
+    assert likeness(made) < 0.95
     assert np.abs(made.mean(axis=1)).max() < 0.02
 
 

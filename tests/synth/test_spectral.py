@@ -11,6 +11,12 @@ from sottovoce.synth.spectral import TABLE, band, loop, noise, peaks, shaped, ta
 RATE = 48_000
 
 
+def likeness(samples: np.ndarray) -> float:
+    """Correlation of left and right."""
+    left, right = samples.astype(np.float64)
+    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))
+
+
 def energy(samples: np.ndarray, low: float, high: float) -> float:
     power = np.abs(np.fft.rfft(samples)) ** 2
     hertz = np.fft.rfftfreq(samples.size, 1 / RATE)
@@ -40,7 +46,7 @@ def test_noise_follows_its_response() -> None:
     assert made.shape == (2, 48_000)
     assert np.sqrt(np.mean(made**2)) == pytest.approx(1, abs=0.02)
     assert energy(made[0], 800, 2_500) > 0.9
-    assert abs(np.corrcoef(made)[0, 1]) < 0.1
+    assert abs(likeness(made)) < 0.1
 
 
 def test_noise_can_be_alike_in_the_lows_only() -> None:
@@ -48,8 +54,8 @@ def test_noise_can_be_alike_in_the_lows_only() -> None:
     made = noise(scipy.fft.next_fast_len(96_000, real=True), lambda f: np.ones_like(f), rng, channels=2, mono_below=500)
     low = shaped(made, band(20, 300, order=4))
     high = shaped(made, band(2_000, 8_000, order=4))
-    assert np.corrcoef(low)[0, 1] > 0.95
-    assert abs(np.corrcoef(high)[0, 1]) < 0.1
+    assert likeness(low) > 0.95
+    assert abs(likeness(high)) < 0.1
 
 
 def test_peaks_raise_what_they_name() -> None:

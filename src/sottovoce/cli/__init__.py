@@ -43,6 +43,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _root(arguments)(list(arguments), prog_name="sotto", standalone_mode=False)
         sys.stdout.flush()
+        # Typer makes this of an interrupt.
+        if code == Cancelled.exit_code:
+            raise KeyboardInterrupt  # noqa: TRY301
     except SottovoceError as error:
         return _failed(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):

@@ -50,14 +50,16 @@ def _names(players: list[Player]) -> set[str]:
 
 
 def _hand_over(plan: Plan, form: Form, line_ups: list[list[Player]], rng: Random) -> None:
-    """In longer pieces the lead leaves the stage for a section in three, to a second voice where there is one."""
-    if not any(player.role in ("answer", "loop") for player in plan.cast):
-        return
-    able = [
-        i for i, section in enumerate(form.sections) if section.name in ("A'", "C", "C'") and len(form.sections) > 4
-    ]
-    for place in able:
-        if chance(rng, 0.6):
+    """In longer pieces the lead leaves the stage for a section in three, to a second voice where there is one.
+
+    A voice that joined because the prompt named it has the climax to itself.
+    """
+    seconds = [player for player in plan.cast if player.role in ("answer", "loop")]
+    own = {player.name for player in plan.style.players}
+    guest = any(player.role == "answer" and player.name not in own for player in seconds)
+    for place, section in enumerate(form.sections):
+        passes = chance(rng, 0.6) and section.name in ("A'", "C") and len(form.sections) > 4
+        if seconds and (passes or (guest and section.letter == "B")):
             stays = [player for player in line_ups[place] if player.role != "lead"]
             line_ups[place] = _with_any(plan, stays, frozenset(("answer", "loop")))
 

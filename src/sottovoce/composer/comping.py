@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from sottovoce.composer.cells import Step, comp_steps, rotation, within
@@ -47,15 +48,19 @@ class _Spots:
 
     def __init__(self, lead: Sequence[Note]) -> None:
         self._lead = sorted(lead, key=lambda note: note.start)
+        self._starts = [note.start for note in self._lead]
 
     def near(self, beat: float, within_beats: float) -> bool:
         """Whether the lead begins a note within some beats, but not on the spot."""
-        return any(1e-6 < abs(note.start - beat) <= within_beats for note in self._lead)
+        first = bisect_left(self._starts, beat - within_beats)
+        last = bisect_right(self._starts, beat + within_beats)
+        return any(abs(start - beat) > 1e-6 for start in self._starts[first:last])
 
     def pitch(self, beat: float) -> int | None:
         """What the lead holds on a beat."""
-        held = [note.pitch for note in self._lead if note.start - 1e-6 <= beat < note.start + note.length]
-        return held[-1] if held else None
+        index = bisect_right(self._starts, beat + 1e-6) - 1
+        held = index >= 0 and beat < self._lead[index].start + self._lead[index].length
+        return self._lead[index].pitch if held else None
 
 
 def _steps(sketch: Sketch, bar: Bar, cell: tuple[Step, ...]) -> list[Step]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 from sottovoce.composer.fitting import CueFit, Room, fit_cues
 from sottovoce.composer.notation import TempoMap
@@ -77,6 +78,10 @@ class Form:
     #: Beats of cues on which no section begins: they get an accent.
     accents: tuple[float, ...]
 
+    @cached_property
+    def _starts(self) -> list[float]:
+        return [section.start for section in self.sections]
+
     @property
     def bars(self) -> tuple[Bar, ...]:
         """All bars in order."""
@@ -84,7 +89,7 @@ class Form:
 
     def section_at(self, beat: float) -> Section:
         """The section that sounds on a beat."""
-        index = bisect_right([section.start for section in self.sections], beat + 1e-6) - 1
+        index = bisect_right(self._starts, beat + 1e-6) - 1
         return self.sections[max(0, index)]
 
 
@@ -180,8 +185,8 @@ def _sequence(count: int) -> list[str]:
         return _SEQUENCES[count].split()
     cycle = _LONG_CYCLE.split()
     middle = [cycle[index % len(cycle)] for index in range(count - 6)]
-    if middle[-1] == "break":
-        middle[-1] = "C"
+    if middle[-1] in ("break", "B'"):
+        middle[-1] = "A'" if middle[-2:-1] == ["C"] else "C"
     return [*_LONG_HEAD.split(), *middle, "B'", "A''"]
 
 

@@ -149,7 +149,7 @@ def _span(sound: Chord, start: float, length: float) -> ChordSpan:
 
 def _turned(plan: Plan, spans: list[ChordSpan], section: Section, ahead: Chord, rng: Random) -> list[ChordSpan]:
     """The end of a section leads into the next chord: its last half bar becomes a dominant of some kind."""
-    if not plan.style.turnarounds or len(section.bars) < 2 or not chance(rng, 0.75):
+    if not plan.style.turnarounds or len(section.bars) < 2 or not chance(rng, 0.6):
         return spans
     last = spans[-1]
     half = section.bars[-1].beats / 2

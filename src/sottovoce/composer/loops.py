@@ -11,7 +11,7 @@ from sottovoce.composer.style import Player
 from sottovoce.composer.theory import ladder, tones
 
 _VELOCITY = 60
-_SOUNDS = 0.72
+_SOUNDS = 0.82
 
 
 def write_loop(sketch: Sketch, player: Player) -> list[Note]:

@@ -20,6 +20,8 @@ CEILING = -1.0
 # The limiter leaves this much room, in dB, for the correction that makes the loudness exact.
 _IN_HAND = 0.3
 _TRIES = 4
+# Frames of silence at the very end.
+_REST = 1_920
 _BLOCK = 1 << 17
 
 #: The stem that beds belong to.
@@ -111,8 +113,8 @@ class Master:
         at = np.arange(start, start + frames)
         curve = np.interp(at, centres, glue) if self.finish.glue_db else np.ones(frames)
         fade = round(self.finish.fade_seconds * DELIVERY_RATE)
-        if fade and start + frames > whole - fade:
-            curve *= np.cos(np.clip((at + fade - whole) / fade, 0, 1) * np.pi / 2) ** 2
+        if fade > _REST and start + frames > whole - fade:
+            curve *= np.cos(np.clip((at + fade - whole) / (fade - _REST), 0, 1) * np.pi / 2) ** 2
         return curve.astype(np.float32)
 
 

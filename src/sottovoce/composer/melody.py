@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from sottovoce.composer.arrangement import Turn
@@ -15,7 +16,7 @@ from sottovoce.composer.motif import Motif, developed, invent, inverted, new_end
 from sottovoce.composer.notation import Note
 from sottovoce.composer.rng import chance, pick, stream
 from sottovoce.composer.sketch import Sketch
-from sottovoce.composer.style import Player
+from sottovoce.composer.style import Cells, Player
 from sottovoce.composer.theory import avoid, ladder, tones
 
 _VELOCITY = 72
@@ -45,7 +46,27 @@ def write_lead(sketch: Sketch, player: Player) -> list[Note]:
             rng = stream(sketch.plan.seed, "melody", player.name, unit[0].start)
             wanted = _unit(sketch, player, turn, unit, books, rng)
             notes += realise(sketch, player, _joined(wanted, notes[-1].pitch if notes else None))
+    notes = _unhammered(sketch, player, notes)
     return [*notes, *_last(sketch, player, notes)]
+
+
+def _unhammered(sketch: Sketch, player: Player, notes: Sequence[Note]) -> list[Note]:
+    """No pitch four times in a row, across phrases too: the fourth gives way to another tone of the chord."""
+    kept: list[Note] = []
+    for note in notes:
+        hammered = len(kept) >= 3 and {note.pitch} == {before.pitch for before in kept[-3:]}
+        kept.append(replace(note, pitch=_beside(sketch, player, note)) if hammered else note)
+    return kept
+
+
+def _beside(sketch: Sketch, player: Player, note: Note) -> int:
+    """The other tone of the chord that is nearest to a note."""
+    low, high = reach(sketch, player)
+    inside = set(tones(sketch.chord_at(note.start)))
+    return min(
+        (pitch for pitch in range(low, high + 1) if pitch % 12 in inside and pitch != note.pitch),
+        key=lambda pitch: (abs(pitch - note.pitch), pitch),
+    )
 
 
 def _joined(wanted: list[_Wanted], before: int | None) -> list[_Wanted]:
@@ -230,14 +251,14 @@ def _last(sketch: Sketch, player: Player, notes: Sequence[Note]) -> list[Note]:
 
 def write_answer(sketch: Sketch, player: Player, lead: Sequence[Note]) -> list[Note]:
     """A second voice that speaks where the lead is silent, with its rhythm and a lower end."""
-    books = motifs(sketch, player) if cells_for(player.cells, sketch.plan.meter) else {}
+    player = player if player.cells else replace(player, cells=_tunes(sketch))
+    books = motifs(sketch, player) if player.cells else {}
+    starts = [note.start for note in lead]
     notes: list[Note] = []
     spoken = 0
     for turn, bar in sketch.bars_of(player):
-        sounding = sum(
-            max(0.0, min(n.start + n.length, bar.end) - max(n.start, bar.start)) for n in lead if n.start < bar.end
-        )
-        if sounding > bar.beats * 0.4:
+        near = lead[bisect_left(starts, bar.start - 2 * bar.beats) : bisect_left(starts, bar.end)]
+        if _sounding(near, bar) > bar.beats * 0.4:
             continue
         rng = stream(sketch.plan.seed, "answer", bar.start)
         spoken += 1
@@ -245,11 +266,21 @@ def write_answer(sketch: Sketch, player: Player, lead: Sequence[Note]) -> list[N
             continue
         motif = developed(books[turn.section.letter], rng)
         anchor = _anchor(sketch, player, turn, _Spot(bar.start, 1, motif))
-        free = [note for note in _placed(sketch, motif, [bar], anchor) if not _meets(lead, note)]
+        free = [note for note in _placed(sketch, motif, [bar], anchor) if not _meets(near, note)]
         if free:
             last = free[-1]
             notes += realise(sketch, player, [*free[:-1], _Wanted(last.start, last.length, last.target - 2, goal=True)])
     return notes
+
+
+def _tunes(sketch: Sketch) -> Cells:
+    """The cells of the style's lead, for players who bring none."""
+    return next((player.cells for player in sketch.plan.style.players if player.role == "lead"), {})
+
+
+def _sounding(lead: Sequence[Note], bar: Bar) -> float:
+    """Beats of a bar in which the lead sounds."""
+    return sum(max(0.0, min(note.start + note.length, bar.end) - max(note.start, bar.start)) for note in lead)
 
 
 def _meets(lead: Sequence[Note], wanted: _Wanted) -> bool:

@@ -159,7 +159,8 @@ def _style(brief: Brief, wishes: Wishes, moods: tuple[str, ...], rng: Random) ->
             return pick(rng, ("ambient", "piano", "lofi"))
         return "downtempo" if arousal < 0.5 else "indie"
     most = max(votes.values())
-    return pick(rng, sorted(name for name, weight in votes.items() if weight == most))
+    tied = sorted(name for name, weight in votes.items() if weight == most)
+    return pick(rng, [name for name in tied if name in stylebook()] or tied)
 
 
 def _meter(brief: Brief, wishes: Wishes, style: Style, rng: Random) -> Meter:

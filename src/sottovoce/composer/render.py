@@ -68,14 +68,13 @@ def render(
     kept = {name: np.empty((2, frames), np.float32) for name in names} if stems else {}
     fade = _fade_seconds(notation, players)
     master = Master(Finish(loudness, mix.glue_db, fade))
-    for start, blocks in _desk(notation, mix, players, names, frames):
-        end = start + next(iter(blocks.values())).shape[1]
+    for span, blocks in _desk(notation, mix, players, names, frames):
         for name, block in blocks.items():
-            whole[:, start:end] += block
+            whole[:, span] += block
             if stems:
-                kept[name][:, start:end] = block
-        master.hear(whole[:, start:end])
-        report(80 * end / frames)
+                kept[name][:, span] = block
+        master.hear(whole[:, span])
+        report(80 * span.stop / frames)
     beds = [_Bed(texture, notation.tempo, mix.tone, frames, fade) for texture in notation.textures]
     if stems and beds:
         kept.setdefault(TEXTURE, np.zeros((2, frames), np.float32))
@@ -88,8 +87,8 @@ def render(
 
 def _desk(
     notation: Notation, mix: MixStyle, players: list[_Player], names: tuple[Stem, ...], frames: int
-) -> Iterator[tuple[int, Mapping[Stem, Samples]]]:
-    """Every block of every stem as it leaves the desk."""
+) -> Iterator[tuple[slice, Mapping[Stem, Samples]]]:
+    """Every block of every stem as it leaves the desk, and which frames it covers."""
     cache = NoteCache()
     kicks = sorted(hit.start for player in players for hit in player.kicks())
     beat = notation.tempo.seconds(1.0) - notation.tempo.seconds(0.0)
@@ -99,7 +98,7 @@ def _desk(
         buses = {name: Bus.of(length) for name in names}
         for player in players:
             player.feed(buses[player.stem], start, cache)
-        yield start, desk.feed(buses, start)
+        yield slice(start, start + length), desk.feed(buses, start)
 
 
 class _Player:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from sottovoce.composer.arrangement import Turn, Turns
 from sottovoce.composer.form import Bar, Form
@@ -28,6 +29,10 @@ class Sketch:
     basses: tuple[int, ...]
     turns: Turns
 
+    @cached_property
+    def _starts(self) -> list[float]:
+        return [span.start for span in self.chords]
+
     def turns_of(self, player: Player) -> tuple[Turn, ...]:
         """The stretches in which a player plays."""
         return self.turns.get(player.name, ())
@@ -41,7 +46,7 @@ class Sketch:
 
     def chord_index(self, beat: float) -> int:
         """Which chord sounds on a beat."""
-        return max(0, bisect_right([span.start for span in self.chords], beat + _NEAR) - 1)
+        return max(0, bisect_right(self._starts, beat + _NEAR) - 1)
 
     def chord_at(self, beat: float) -> ChordSpan:
         """The chord that sounds on a beat."""
@@ -49,7 +54,8 @@ class Sketch:
 
     def changes(self, start: float, end: float) -> list[float]:
         """Beats in [start, end) on which a chord begins."""
-        return [span.start for span in self.chords if start - _NEAR <= span.start < end - _NEAR]
+        first, last = bisect_left(self._starts, start - _NEAR), bisect_left(self._starts, end - _NEAR)
+        return self._starts[first:last]
 
     def scale_at(self, beat: float) -> frozenset[int]:
         """The scale over the chord that sounds on a beat."""

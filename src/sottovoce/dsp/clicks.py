@@ -40,7 +40,7 @@ _HOP = _FRAME - _TAPER
 _BANDS = 64
 
 #: What is looked at together, in hops of the whitening, and what is known of the sound on both sides of it.
-_SEGMENT, _CONTEXT = 32, 1
+_SEGMENT, _CONTEXT = 48, 2
 
 #: Below -100 dB there is nothing.
 _NOTHING = 1e-5
@@ -136,7 +136,8 @@ def _pops(channel: Floats, block: int) -> list[tuple[int, bool]]:
     around = _around(levels)
     found = []
     for index in np.flatnonzero(peaks - around > _STANDS_OUT):
-        at = int(index) * block + int(np.abs(white[index * block : (index + 1) * block]).argmax())
+        first = max(0, int(index) - 1) * block
+        at = first + int(np.abs(white[first : first + 3 * block]).argmax())
         inside = 4 * block <= at < len(channel) - 4 * block
         if inside and _alone(peaks, int(index)):
             near = channel[at - 3 * block // 2 : at + 3 * block // 2]

@@ -13,6 +13,8 @@ from sottovoce.dsp.spectrum import chroma
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
 _MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
+_BASS, _END = 0.4, 0.4
+_END_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,13 @@ class KeyEstimate:
 
 
 def key(samples: Samples, rate: int) -> KeyEstimate:
-    """The key of samples [channels, frames], whatever pitch they are tuned to."""
-    classes, _ = chroma(samples, rate)
-    return key_of(classes.sum(axis=1, dtype=np.float64))
+    """The key of samples [channels, frames], whatever pitch they are tuned to.
+
+    All notes count, the bass and the last seconds once more: basses play roots, and music ends at home.
+    """
+    found = chroma(samples, rate)
+    last = found.classes[:, -max(1, round(_END_SECONDS / found.hop)) :]
+    return key_of(_share(found.classes) + _BASS * _share(found.bass) + _END * _share(last))
 
 
 def key_of(profile: NDArray[np.floating]) -> KeyEstimate:
@@ -56,6 +62,11 @@ def key_of(profile: NDArray[np.floating]) -> KeyEstimate:
     return KeyEstimate(
         best % 12, minor=best >= 12, strength=float(score[best]), margin=float(score[best] - rivals.max())
     )
+
+
+def _share(classes: NDArray[np.float32]) -> NDArray[np.float64]:
+    whole = classes.sum(axis=1, dtype=np.float64)
+    return np.asarray(whole / max(float(whole.sum()), 1e-12))
 
 
 def _relative(row: int) -> int:

@@ -5,8 +5,6 @@ Magnitudes are float32 [bins, frames].
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,15 +16,17 @@ _AT_ONCE = 64
 
 
 def harmonic_percussive(
-    magnitudes: Floats, *, along_time: int = 17, along_frequency: int = 31, power: float = 2.0
+    magnitudes: Floats, *, along_time: int = 17, along_frequency: int = 31, low_bins: int = 0, power: float = 2.0
 ) -> tuple[Floats, Floats]:
     """Shares of what lasts and of what is struck, by medians along time and along frequency (Fitzgerald 2010); they sum to one.
 
-    The lengths of the medians are odd numbers of frames and bins; a higher power decides more sharply.
+    The lengths of the medians are odd numbers of frames and bins; a higher power decides more sharply. In the lowest `low_bins` bins
+    whatever is louder than its median in time is struck: a kick drum is as narrow as a bass note there, but shorter.
     """
     lasting = _median(magnitudes, along_time) ** power
-    struck = _median(magnitudes.T, along_frequency).T ** power
-    harmonic = np.asarray((lasting + _TINY) / (lasting + struck + 2 * _TINY), np.float32)
+    struck = _median(magnitudes.T, along_frequency).T
+    struck[:low_bins] = magnitudes[:low_bins]
+    harmonic = np.asarray((lasting + _TINY) / (lasting + struck**power + 2 * _TINY), np.float32)
     return harmonic, 1 - harmonic
 
 
@@ -68,16 +68,6 @@ def low_band(hertz: NDArray[np.floating], edge: float, *, octaves: float = 0.5) 
     """Share of each bin below `edge` Hz: float32 [bins], half at the edge, from 1 to 0 over so many octaves."""
     above = np.log2(np.maximum(hertz, _TINY) / edge) / octaves
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * np.clip(above + 0.5, 0, 1)), np.float32)
-
-
-def layered(masks: Iterable[Floats]) -> list[Floats]:
-    """Masks of which each takes its share of what those before it left, and last the rest; they sum to one."""
-    left: Floats = np.ones((1, 1), np.float32)
-    taken = []
-    for mask in masks:
-        taken.append(left * mask)
-        left = left * (1 - mask)
-    return [*taken, left]
 
 
 def _median(values: Floats, length: int) -> Floats:

@@ -34,7 +34,7 @@ def true_peaks(samples: Samples, *, above: float = 0.0) -> NDArray[np.float32]:
         part = samples[:, max(0, start - BLOCK) : end + BLOCK]
         after = BLOCK + -end % BLOCK - (min(end + BLOCK, frames) - end)
         padded = np.pad(part, ((0, 0), (0 if start else BLOCK, after)))
-        made[start // BLOCK : -(-end // BLOCK)] = _interpolated(padded, above)
+        made[start // BLOCK : -(-end // BLOCK)] = _interpolated(padded, block_peaks(padded, BLOCK), above)
     return made
 
 
@@ -58,24 +58,24 @@ class TruePeakMeter:
         """The highest true peak so far, as an amplitude, as if silence followed."""
         rest = self._held.shape[1] - BLOCK
         ended = np.pad(self._held, ((0, 0), (0, BLOCK + -rest % BLOCK)))
-        return max(self._highest, float(_interpolated(ended, self._highest).max(initial=0.0)))
+        return max(
+            self._highest, float(_interpolated(ended, block_peaks(ended, BLOCK), self._highest).max(initial=0.0))
+        )
 
     def _take(self, padded: Samples) -> None:
+        tops = block_peaks(padded, BLOCK)
         # The highest sample is known at once, and spares most blocks the interpolation.
-        self._highest = max(self._highest, float(block_peaks(padded, BLOCK).max()))
-        self._highest = max(self._highest, float(_interpolated(padded, self._highest).max()))
+        self._highest = max(self._highest, float(tops.max()))
+        self._highest = max(self._highest, float(_interpolated(padded, tops, self._highest).max()))
 
 
-def _interpolated(padded: Samples, above: float) -> NDArray[np.float32]:
-    """True peak of every block but the first and the last, which are context."""
-    tops = block_peaks(padded, BLOCK).max(axis=0)
-    around = np.maximum(np.maximum(tops[:-2], tops[1:-1]), tops[2:])
-    made: NDArray[np.float32] = tops[1:-1].copy()
-    wanted = np.flatnonzero(around * _REACH > above)
-    if len(wanted) == 0:
-        return made
-    for channel in padded:
-        windows = sliding_window_view(channel, 3 * BLOCK)[::BLOCK]
+def _interpolated(padded: Samples, tops: Samples, above: float) -> NDArray[np.float32]:
+    """True peak of every block but the first and the last, which are context; `tops` are the highest samples of each."""
+    around = np.maximum(np.maximum(tops[:, :-2], tops[:, 1:-1]), tops[:, 2:])
+    made: NDArray[np.float32] = tops[:, 1:-1].max(axis=0)
+    for channel, reached in zip(padded, around * _REACH, strict=True):
+        wanted = np.flatnonzero(reached > above)
+        windows = sliding_window_view(channel, 3 * BLOCK)[::BLOCK] if len(wanted) else channel
         for start in range(0, len(wanted), _BATCH):
             chosen = wanted[start : start + _BATCH]
             between = _INTERPOLATOR @ windows[chosen].T

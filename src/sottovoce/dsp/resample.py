@@ -49,12 +49,9 @@ class StreamResampler:
         self._channels = channels
         self._taken = 0
         self._given = 0
-        same = rate_in == rate_out
-        self._stream = (
-            None
-            if same
-            else soxr.ResampleStream(rate_in, rate_out, channels, dtype="float32", quality=_SOXR_QUALITY[quality])
-        )
+        self._stream = None
+        if rate_in != rate_out:
+            self._stream = soxr.ResampleStream(rate_in, rate_out, channels, "float32", _SOXR_QUALITY[quality])
 
     def push(self, block: Samples) -> Samples:
         """What can be said of the sound so far; the block has the stream's channels."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,21 @@ Floats = NDArray[np.float32]
 
 _AT_ONCE = 256
 _TINY = 1e-12
+#: MIDI pitch (E3) below which a note counts as bass.
+_BASS_BELOW = 52
+
+
+@dataclass(frozen=True, eq=False)
+class Chroma:
+    """Strength of the pitch classes from C upwards over time, float32 [12, frames] `hop` seconds apart, and the tuning in cents from A = 440 Hz.
+
+    `classes` are of all notes, most of those around middle C; `bass` only of the low ones.
+    """
+
+    classes: Floats
+    bass: Floats
+    tuning: float
+    hop: float
 
 
 def stft(samples: Samples, size: int = 2048, hop: int = 512) -> Spectra:
@@ -181,22 +197,24 @@ def onset_envelope(samples: Samples, rate: int) -> tuple[Floats, float]:
     return np.pad(flux, (2, 0))[: loud.shape[1]].astype(np.float32), hop / rate
 
 
-def chroma(samples: Samples, rate: int) -> tuple[Floats, float]:
-    """Strength of each pitch class over time, float32 [12, frames] about 0.17 s apart from C upwards, and the tuning in cents from A = 440 Hz.
+def chroma(samples: Samples, rate: int) -> Chroma:
+    """The pitch classes of samples [channels, frames].
 
-    Only spectral peaks count, each at its interpolated frequency, with the root of its magnitude and most weight around middle C.
+    Only spectral peaks count, each at its interpolated frequency, with the root of its magnitude, as far as it is in tune with the rest.
     """
     size = size_for(rate, 0.34)
     mono = samples.mean(axis=0, keepdims=True, dtype=np.float32)
     top = int(2200 * size / rate) + 2
     magnitudes = np.concatenate([np.abs(spectra[0, :top]) for spectra in _spectra_of(mono, size, size // 2)], axis=1)
     frame, pitch, weight = _peaks(magnitudes, rate / size)
-    tuning = float(np.angle((weight * np.exp(2j * np.pi * pitch)).sum()) / (2 * np.pi)) if len(pitch) else 0.0
-    exact = pitch - tuning
-    nearest = np.round(exact)
-    classes = np.zeros((12, magnitudes.shape[1]))
-    np.add.at(classes, (nearest.astype(int) % 12, frame), weight * np.exp(-0.5 * ((exact - nearest) / 0.2) ** 2))
-    return classes.astype(np.float32), 100 * tuning
+    tuning = _tuning(pitch, weight)
+    nearest = np.round(pitch - tuning).astype(int)
+    weight *= np.exp(-0.5 * ((pitch - tuning - nearest) / 0.2) ** 2)
+    classes, bass = np.zeros((2, 12, magnitudes.shape[1]))
+    np.add.at(classes, (nearest % 12, frame), weight * _around_middle(pitch))
+    low = nearest < _BASS_BELOW
+    np.add.at(bass, (nearest[low] % 12, frame[low]), weight[low])
+    return Chroma(classes.astype(np.float32), bass.astype(np.float32), 100 * tuning, size / 2 / rate)
 
 
 def _peaks(magnitudes: Floats, spacing: float) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
@@ -209,8 +227,19 @@ def _peaks(magnitudes: Floats, spacing: float) -> tuple[NDArray[np.intp], NDArra
     floor = ndimage.median_filter(magnitudes[1:-1], size=(41, 1))
     keep = (here > below) & (here >= above) & (hertz > 55) & (hertz < 2100) & (magnitudes[1:-1] > 3 * floor + 1e-6)
     pitch = 69 + 12 * np.log2(hertz[keep] / 440)
-    weight = np.sqrt(magnitudes[1:-1][keep]) * np.exp(-0.5 * ((pitch - 60) / 14) ** 2)
-    return np.nonzero(keep)[1], pitch, weight
+    return np.nonzero(keep)[1], pitch, np.sqrt(magnitudes[1:-1][keep]).astype(np.float64)
+
+
+def _around_middle(pitch: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Most weight around middle C, little two octaves away."""
+    return np.exp(-0.5 * ((pitch - 60) / 14) ** 2)
+
+
+def _tuning(pitch: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """How many semitones the peaks lie above the nearest notes of A = 440 Hz, on average (-0.5 to 0.5)."""
+    if not len(pitch):
+        return 0.0
+    return float(np.angle((weight * _around_middle(pitch) * np.exp(2j * np.pi * pitch)).sum()) / (2 * np.pi))
 
 
 def _spectra_of(samples: Samples, size: int, hop: int) -> Iterator[Spectra]:

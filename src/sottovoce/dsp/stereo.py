@@ -49,7 +49,7 @@ class ImageMeter:
     def push(self, block: Samples) -> None:
         """Take the next block."""
         self._frames += block.shape[1]
-        self._sums += block.sum(axis=1, dtype=np.float64)
+        self._sums += block.sum(axis=1)
         self._powers += block @ block.T
         joined = np.concatenate([self._rest, block[:2]], axis=1)
         whole = joined.shape[1] // self._step * self._step

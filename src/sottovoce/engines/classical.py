@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -61,18 +61,17 @@ class Classical:
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Write the stems four seconds at a time, in memory that does not grow with the length; a cancel waits for one such block."""
         assert isinstance(options, ClassicalOptions)
-        total, done = max(1, source.frames), 0
+        total, done = max(1, source.frames * len(STEMS)), 0
         run.report("separate", 0)
         with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
-            for parts in _split(source, options):
-                for stem, block in parts.items():
-                    sink.write(stem, block)
-                done += parts[STEMS[0]].shape[1]
+            for stem, block in _split(source, options):
+                sink.write(stem, block)
+                done += block.shape[1]
                 run.report("separate", min(100, 100 * done / total))
         return Separation(STEMS, options=options.model_dump(), notes=_notes(source))
 
 
-def _split(source: AudioReader, options: ClassicalOptions) -> Iterator[Mapping[Stem, Samples]]:
+def _split(source: AudioReader, options: ClassicalOptions) -> Iterator[tuple[Stem, Samples]]:
     split = StreamSplit(source.rate, source.channels, window_seconds=options.window_seconds, bass_hz=options.bass_hz)
     for block in source.blocks(round(BLOCK_SECONDS * source.rate)):
         yield from split.push(block)

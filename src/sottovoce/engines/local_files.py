@@ -18,7 +18,6 @@ from sottovoce.dsp.crossfade import loop_to
 from sottovoce.dsp.key import key
 from sottovoce.dsp.limiter import limit
 from sottovoce.dsp.loudness import gain_for, integrated
-from sottovoce.dsp.mixdown import fade
 from sottovoce.dsp.tempo import Tempo, tempo
 from sottovoce.engines.base import Capabilities, EngineOptions, Generated, Run, Unavailable
 from sottovoce.media.decode import FileReader
@@ -45,7 +44,6 @@ _OPENED, _MEASURED = 40, 12
 _MEASURED_SECONDS, _MEASURED_RATE = 45.0, 22_050
 #: Files within this much of the best score are as good; the seed draws among them.
 _AS_GOOD = 0.25
-_FADE_OUT_SECONDS = 4.0
 _CEILING_DB = -1.0
 T = TypeVar("T")
 
@@ -171,24 +169,21 @@ class LocalFiles:
 
     def _fitted(self, chosen: Candidate, prompt: Prompt, run: Run, notes: list[str]) -> Generated:
         frames = round(prompt.seconds * DELIVERY_RATE)
-        music = _opening(chosen.path, DELIVERY_RATE, 2, frames)
+        music = _opening(chosen.path, DELIVERY_RATE, 2, frames + 1)
         if not music.any():
             raise errors.CorruptMedia(f"{chosen.path.name} is silent")
         run.report("fit", 60)
         pulse = tempo(music, DELIVERY_RATE)
-        fit = "cut and faded out"
-        if music.shape[1] < frames:
-            fit = f"played {-(-frames // music.shape[1])} times, joined on beats, and faded out"
-            music = loop_to(music, DELIVERY_RATE, frames, beats=pulse.beats)
+        fitted = loop_to(music, DELIVERY_RATE, frames, beats=pulse.beats)
         run.report("finish", 80)
         info: MediaInfo = self._once("probe", chosen.path, probe)
         sha256: str = self._once("sha256", chosen.path, _sha256)
         return Generated(
-            Audio(_finished(music, prompt.loudness), DELIVERY_RATE),
+            Audio(_levelled(fitted, prompt.loudness), DELIVERY_RATE),
             tempo_map=_tempo_map(pulse),
             key=_key_name(music),
             title=info.tags.get("title") or chosen.path.stem,
-            notes=(f"{chosen.path.name}, {fit}; sha256 {sha256}", *notes),
+            notes=(f"{chosen.path.name}, {_fit(music.shape[1], frames)}; sha256 {sha256}", *notes),
         )
 
 
@@ -256,12 +251,16 @@ def _opening(path: Path, rate: int, channels: int, frames: int) -> Samples:
     return np.concatenate(blocks, axis=1)[:, :frames]
 
 
-def _finished(music: Samples, loudness: float | None) -> Samples:
-    seconds = music.shape[1] / DELIVERY_RATE
-    faded = fade(music, DELIVERY_RATE, 0.005, min(_FADE_OUT_SECONDS, seconds / 4))
-    if loudness is not None:
-        faded *= np.float32(gain_for(loudness, integrated(faded, DELIVERY_RATE)))
-    limited, _ = limit(faded, DELIVERY_RATE, ceiling_db=_CEILING_DB)
+def _fit(there: int, asked: int) -> str:
+    if there == asked:
+        return "as it is"
+    return "cut and faded out" if there > asked else f"{there / DELIVERY_RATE:.1f} s long, so looped on its beats"
+
+
+def _levelled(music: Samples, loudness: float | None) -> Samples:
+    """At the asked loudness in LUFS, or its own, with true peaks below -1 dBTP."""
+    gain = 1.0 if loudness is None else gain_for(loudness, integrated(music, DELIVERY_RATE))
+    limited, _ = limit(music * np.float32(gain), DELIVERY_RATE, ceiling_db=_CEILING_DB)
     return limited
 
 

@@ -36,15 +36,14 @@ _OPTIONS = {
     "fflags": "+genpts",
 }
 #: First bytes (offset, bytes) of the containers above: a file that begins like this and cannot be opened is a broken one of its kind.
-_BEGINNINGS = (
-    *((0, magic) for magic in (b"RIFF", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"fLaC", b"ID3", b"OggS")),
-    *((4, magic) for magic in (b"ftyp", b"moov", b"mdat", b"free", b"wide")),
-    *((0, magic) for magic in (b"\x1a\x45\xdf\xa3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf1", b"\xff\xf9")),
-    *(
-        (0, magic)
-        for magic in (b"\x0b\x77", b"MAC ", b"wvpk", b"\x30\x26\xb2\x75", b"FLV", b"\x47\x40", b"\x00\x00\x01\xba")
+_BEGINNINGS: dict[int, tuple[bytes, ...]] = {
+    0: (
+        *(b"RIFF", b"RF64", b"riff", b"FORM", b".snd", b"caff", b"fLaC", b"ID3", b"OggS", b"MAC ", b"wvpk", b"FLV"),
+        *(b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf1", b"\xff\xf9", b"\x0b\x77"),
+        *(b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"\x47\x40", b"\x00\x00\x01\xba"),
     ),
-)
+    4: (b"ftyp", b"moov", b"mdat", b"free", b"wide"),
+}
 _UNSUPPORTED: tuple[type[BaseException], ...] = (
     av.error.DecoderNotFoundError,
     av.error.DemuxerNotFoundError,
@@ -148,7 +147,7 @@ def _check_file(path: Path) -> None:
 def _begins_known(path: Path) -> bool:
     with reading(path), path.open("rb") as file:
         head = file.read(16)
-    return any(head[offset : offset + len(magic)] == magic for offset, magic in _BEGINNINGS)
+    return any(head[offset:].startswith(beginnings) for offset, beginnings in _BEGINNINGS.items())
 
 
 def _unsupported(path: Path) -> errors.UnsupportedFormat:

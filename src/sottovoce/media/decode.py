@@ -76,7 +76,7 @@ class FileReader:
     def _pieces(self, container: InputContainer, stream: AudioStream, decoder: Decoder) -> Iterator[Piece]:
         """The decoded frames; what is damaged becomes as much silence, or a gap that the timestamps show."""
         timed = _is(container, _TIMED)
-        for packet in packets(container, stream, self.path):
+        for packet in packets(container, [stream], self.path):
             damaged = decoder.damaged
             for frame in decoder.frames(packet):
                 yield self._piece(frame, timed=timed)
@@ -131,7 +131,7 @@ def _look(path: Path) -> _Stored:
     decoder = Decoder(path)
     with open_input(path) as container:
         stream = _sound(container, path)
-        for packet in packets(container, stream, path):
+        for packet in packets(container, [stream], path):
             for frame in decoder.frames(packet):
                 if frame.sample_rate > 0 and frame.layout.nb_channels > 0:
                     return _Stored(frame.sample_rate, _speakers(frame))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -47,7 +48,8 @@ def open_output(temporary: Path, path: Path, muxer: str, options: Mapping[str, s
 class SoundEncoder:
     """Adds a sound stream to a container and turns float32 blocks [channels, frames] at `rate` Hz into its packets.
 
-    `codec` is FFmpeg's encoder and `samples` the sample format it takes (s16 is dithered, s32 gets 24 bits); `bitrate` is in bit/s.
+    `codec` is FFmpeg's encoder and `samples` the sample format it takes (s16 is dithered, s32 gets 24 bits); `bitrate` is in bit/s,
+    `options` are the encoder's own.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class SoundEncoder:
         rate: int,
         channels: int,
         bitrate: int | None = None,
+        options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._layout = _LAYOUTS.get(channels, f"{channels} channels")
         self._convert = _converter(samples)
@@ -67,7 +70,9 @@ class SoundEncoder:
         self._taken = 0
         self._made = 0
         self._delay = 0
-        stream = container.add_stream(codec, rate=rate, layout=self._layout, options=_OPTIONS.get(codec))
+        stream = container.add_stream(
+            codec, rate=rate, layout=self._layout, options={**_OPTIONS.get(codec, {}), **options}
+        )
         assert isinstance(stream, AudioStream)
         stream.codec_context.format = samples
         if bitrate:

@@ -38,7 +38,7 @@ class Footage:
 
     def packets(self) -> Iterator[Packet[Any]]:
         """The packets from here on, the empty one that flushes the decoder included."""
-        return packets(self.container, self.stream, self.path)
+        return packets(self.container, [self.stream], self.path)
 
     def frames(self, packet: Packet[Any]) -> list[VideoFrame]:
         """The pictures that a packet completes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from sottovoce.media.container import corrupt, reading
 DAMAGE_ALLOWED, DAMAGE_SHARE = 20, 0.05
 
 
-def packets(container: InputContainer, stream: Stream, path: Path) -> Iterator[Packet[Any]]:
-    """The packets of one stream, and at last the empty one that flushes its decoder; CorruptMedia where the container breaks off."""
-    found = container.demux(stream)
+def packets(container: InputContainer, streams: Sequence[Stream], path: Path) -> Iterator[Packet[Any]]:
+    """The packets of some streams, and at last an empty one each that flushes its decoder; CorruptMedia where the container breaks off."""
+    found = container.demux(*streams)
     while True:
         with reading(path):
-            packet = next(found, None)
+            try:
+                packet = next(found, None)
+            except IndexError:
+                # When all is read, PyAV stumbles over streams that began late (MPEG-TS, FLV).
+                return
         if packet is None:
             return
         yield packet

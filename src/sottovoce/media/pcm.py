@@ -43,12 +43,19 @@ class Dither:
     """
 
     def __init__(self) -> None:
-        self._random = np.random.default_rng(DITHER_SEED)
+        self._generator = np.random.PCG64(DITHER_SEED)
+        self._random = np.random.Generator(self._generator)
 
     def int16(self, samples: Samples) -> NDArray[np.int16]:
         """The next block [channels, frames], clipped at full scale."""
         scaled = samples.astype(np.float64) * 2**15
-        draws = self._random.random((samples.shape[1], samples.shape[0], 2))
-        noise = (draws[..., 0] - draws[..., 1]).T
-        dithered = np.where(scaled == np.rint(scaled), scaled, np.rint(scaled + noise))
-        return np.clip(dithered, -(2**15), 2**15 - 1).astype(np.int16)
+        rounded = np.rint(scaled)
+        exact = scaled == rounded
+        if exact.all():
+            # Two draws a sample, as below, so that the noise does not depend on how the stream is cut.
+            self._generator.advance(2 * samples.size)
+        else:
+            draws = self._random.random((samples.shape[1], samples.shape[0], 2))
+            noise = (draws[..., 0] - draws[..., 1]).T
+            rounded = np.where(exact, rounded, np.rint(scaled + noise))
+        return np.clip(rounded, -(2**15), 2**15 - 1).astype(np.int16)

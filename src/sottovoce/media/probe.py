@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from sottovoce.errors import UnsupportedFormat
 from sottovoce.media import tags
 from sottovoce.media.container import corrupt, name_of, open_input, picture_of, reading, sound_of
+from sottovoce.media.packets import packets
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def probe(path: Path) -> MediaInfo:
         return MediaInfo(
             path=path,
             container=container.format.name.split(",")[0],
-            seconds=_seconds(container, main),
+            seconds=_seconds(container, main, path),
             rate=sound.codec_context.sample_rate if sound else None,
             channels=sound.codec_context.channels if sound else None,
             codec=sound.codec_context.name if sound else None,
@@ -88,12 +89,14 @@ def stream_seconds(container: InputContainer, stream: Stream) -> float | None:
     return None
 
 
-def _seconds(container: InputContainer, stream: AudioStream | VideoStream) -> float:
+def _seconds(container: InputContainer, stream: AudioStream | VideoStream, path: Path) -> float:
     """As the container says; where it says nothing (recorded live), to the end of the last packet."""
     known = stream_seconds(container, stream)
     if known is not None:
         return known
-    ends = [packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None]
+    ends = [
+        packet.pts + (packet.duration or 0) for packet in packets(container, [stream], path) if packet.pts is not None
+    ]
     return float((max(ends) - min(ends[0], stream.start_time or 0)) * _time_base(stream)) if ends else 0.0
 
 

@@ -21,12 +21,14 @@ from sottovoce.media.probe import stream_seconds
 
 #: Pixels that are decoded at most: in all if every frame is, in key pictures if not, and in looking closer at cuts.
 _ALL_PIXELS, _KEY_PIXELS, _CLOSE_PIXELS = 1800 * 1920 * 1080, 240 * 1920 * 1080, 200 * 1920 * 1080
+#: Frames that are kept in memory at most.
+_ALL_FRAMES = 7200
 #: Pictures of one shot are less different than this; so are neighbouring frames, unless all around them move as much.
 _SAME_SHOT, _NEIGHBOURS, _STANDS_OUT = 0.25, 8, 3.0
 #: A packet so many times the median of those around it holds a new picture.
 _SPIKE = 3.0
-#: Seconds: pictures that lean on a spike can be shown before it.
-_SPIKE_ERROR = 0.15
+#: Frames: so many pictures that lean on a spike can be shown before it; so many can a flash last.
+_LEANING, _FLASH = 4, 2
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ def survey(path: Path, *, width: int = 64, most: int = 600) -> Survey:
     with open_footage(path) as footage:
         length = stream_seconds(footage.container, footage.stream)
         rate = float(footage.stream.average_rate or 30)
-        if length is not None and length * rate * footage.pixels <= _ALL_PIXELS:
+        if length is not None and length * rate * footage.pixels <= _ALL_PIXELS and length * rate <= _ALL_FRAMES:
             frames = list(_every_frame(footage, width))
             return Survey(_thinned(frames, most), tuple(_jumps(frames)))
         spacing = max((length or 3600) / most, (length or 3600) * footage.pixels / _KEY_PIXELS)
         pictures, found = _key_pictures(footage, width, spacing)
-    cuts = sorted(_between(path, pictures, found), key=lambda cut: cut.seconds)
-    return Survey(_thinned(pictures, most), tuple(cuts))
+    # Two guesses can lead to one cut.
+    cuts = {cut.seconds: cut for cut in _between(path, pictures, found)}
+    return Survey(_thinned(pictures, most), tuple(cuts[seconds] for seconds in sorted(cuts)))
 
 
 def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
@@ -115,8 +118,9 @@ def _jumps(frames: Sequence[Keyframe]) -> Iterator[Cut]:
     for index in np.flatnonzero(steps >= _SAME_SHOT / 2).tolist():
         around = np.delete(steps[max(0, index - _NEIGHBOURS) : index + _NEIGHBOURS + 1], min(index, _NEIGHBOURS))
         usual = float(np.median(around)) if around.size else 0.0
-        lasting = difference(frames[index].pixels, frames[min(index + 3, len(frames) - 1)].pixels)
-        if steps[index] > _STANDS_OUT * usual and lasting > _SAME_SHOT / 2:
+        before, after = frames[max(0, index - _FLASH)], frames[min(index + 1 + _FLASH, len(frames) - 1)]
+        lasting = difference(before.pixels, after.pixels)
+        if steps[index] > _STANDS_OUT * usual and lasting > steps[index] / 2:
             yield Cut(frames[index + 1].seconds, float(steps[index]))
 
 
@@ -168,7 +172,7 @@ class _Guess:
     def cut(self) -> Cut:
         """The best that can be said without looking."""
         if self.likely is not None:
-            return Cut(self.likely, self.weight, within=_SPIKE_ERROR)
+            return Cut(self.likely, self.weight, within=self.end - self.likely)
         return Cut((self.start + self.end) / 2, self.weight, within=(self.end - self.start) / 2)
 
 
@@ -190,7 +194,8 @@ def _guesses(weight: float, start: float, end: float, found: _Packets) -> list[_
     if not spikes:
         # Seconds of movement can look like this much; only what is more must be another shot.
         return [_Guess(weight, start, end)] if weight >= 2 * _SAME_SHOT else []
-    return [_Guess(weight, found.key_before(seconds), seconds + 2 * _SPIKE_ERROR, seconds) for seconds in spikes]
+    around = _LEANING * float(np.median(np.diff(found.seconds)))
+    return [_Guess(weight, found.key_before(seconds), seconds + around, seconds) for seconds in spikes]
 
 
 def _looked_at(path: Path, guesses: Sequence[_Guess], found: _Packets) -> Iterator[Cut]:
@@ -207,7 +212,7 @@ def _looked_at(path: Path, guesses: Sequence[_Guess], found: _Packets) -> Iterat
 
 
 def _closer(footage: Footage, guess: _Guess) -> Iterator[Cut]:
-    """The heaviest jump among the frames of a guess, if one stands out."""
+    """The jumps among the frames of a guess; where it says a likely time, only the heaviest near that."""
     footage.seek(guess.start)
     frames: list[Keyframe] = []
     for packet in footage.packets():
@@ -215,5 +220,10 @@ def _closer(footage: Footage, guess: _Guess) -> Iterator[Cut]:
         if frames and frames[-1].seconds > guess.end:
             break
     jumps = list(_jumps([frame for frame in frames if frame.seconds >= guess.start]))
-    if jumps:
-        yield max(jumps, key=lambda cut: cut.weight)
+    if guess.likely is None:
+        yield from jumps
+        return
+    likely, around = guess.likely, 2 * (guess.end - guess.likely)
+    near = [cut for cut in jumps if abs(cut.seconds - likely) <= around]
+    if near:
+        yield max(near, key=lambda cut: cut.weight)

@@ -28,8 +28,8 @@ def electric_bass(strike: Strike) -> Samples:
     """Fingers on a long scale, flat-wound strings."""
     k = np.arange(1.0, 21)
     hertz = strike.hz * k
-    level = (np.abs(np.sin(0.12 * np.pi * k)) + 0.02) / k**1.1 * strike.tone.gain(hertz)
-    level /= np.sqrt(1 + (hertz / (1_300 + 1_300 * strike.velocity)) ** 4)
+    level = (np.abs(np.sin(0.12 * np.pi * k)) + 0.02) / k ** (1.5 - 0.6 * strike.velocity) * strike.tone.gain(hertz)
+    level /= np.sqrt(1 + (hertz / (900 + 1_700 * strike.velocity)) ** 4)
     time = 1.4 * 2 ** (-(strike.pitch - 36) / 20) / (1 + 0.12 * k)
     out = at_unit_power(ring(modes(hertz, time, level), strike.frames), 0.3)
     _add_thump(out, strike, (160.0, 420.0), 0.10)
@@ -63,5 +63,5 @@ def _add_thump(out: Samples, strike: Strike, hertz: tuple[float, ...], level: fl
 def _finish(out: Samples, strike: Strike, *, drive: float, attack: float) -> Samples:
     force = np.float32(drive * (0.5 + strike.velocity))
     bent = np.tanh(force * out) / force
-    bent *= np.float32(0.3 + 0.7 * strike.velocity)
+    bent *= np.float32(0.22 + 0.78 * strike.velocity)
     return soften(bent, attack, 0.03)

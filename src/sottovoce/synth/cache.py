@@ -16,6 +16,8 @@ from sottovoce.synth.strike import Strike
 # Lengths in seconds within which sounds are shared; each is made for the longest that is asked.
 _SPANS = (1.0, 3.0, 8.0, 24.0)
 _SILENT = 3e-5
+# Sounds of more bytes are not kept: long pads, which are quickly made and seldom the same.
+_BULKY = 4 << 20
 
 
 def layered(strike: Strike, layers: int) -> Strike:
@@ -39,7 +41,7 @@ def _span(strike: Strike) -> tuple[int, Strike]:
 class NoteCache:
     """Sounds of instruments by strike, the least recently used ones dropped beyond `most` bytes."""
 
-    def __init__(self, most: int = 96 << 20) -> None:
+    def __init__(self, most: int = 64 << 20) -> None:
         self._most, self._held = most, 0
         self._sounds: OrderedDict[tuple[str, Strike], Samples] = OrderedDict()
 
@@ -52,6 +54,8 @@ class NoteCache:
         player = instrument(name)
         made = _audible(player.sound(strike))
         made *= np.float32(10 ** (player.level_db / 20))
+        if made.nbytes > _BULKY:
+            return made
         self._sounds[key] = made
         self._held += made.nbytes
         while self._held > self._most and len(self._sounds) > 1:

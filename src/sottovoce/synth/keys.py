@@ -38,7 +38,7 @@ class Hammer:
 
 
 GRAND = Hammer(slope=2.0, reach=1.0, shine=0.45, noise=0.14, case=0.10, damping_hz=9_000.0)
-FELT = Hammer(slope=2.0, reach=0.35, shine=0.45, noise=0.20, case=0.22, damping_hz=4_500.0)
+FELT = Hammer(slope=3.0, reach=0.35, shine=0.45, noise=0.20, case=0.22, damping_hz=4_500.0)
 
 
 def grand_piano(strike: Strike) -> Samples:
@@ -55,10 +55,8 @@ def _piano(strike: Strike, hammer: Hammer) -> Samples:
     out = at_unit_power(ring(_strings(strike, hammer), strike.frames), 0.4)
     contact = round((0.0012 + 0.0022 * (1 - strike.velocity)) * DELIVERY_RATE)
     out[:, :contact] *= rise(contact)
-    knock = ring(_case(strike, hammer), min(strike.frames, DELIVERY_RATE // 3))
-    out[:, : knock.shape[1]] += knock
-    burst = _felt_noise(strike.velocity, 2 * (strike.pitch % 3) + strike.variant, strike.tone, hammer.noise)
-    out[:, : burst.shape[1]] += burst[:, : strike.frames]
+    knock = _mechanics(strike.velocity, 2 * (strike.pitch % 3) + strike.variant, strike.tone, hammer)
+    out[:, : knock.shape[1]] += knock[:, : strike.frames]
     out *= np.float32(0.22 + 0.78 * strike.velocity**1.3)
     return soften(out, 0.0006, 0.03)
 
@@ -111,22 +109,19 @@ def _lean(pitch: int) -> Floats:
     return np.asarray(np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]))
 
 
-def _case(strike: Strike, hammer: Hammer) -> Modes:
-    """The knock of key bed and soundboard."""
-    hertz = np.array([88.0, 141.0, 197.0, 276.0, 410.0, 640.0]) * strike.of_variant("case").uniform(0.97, 1.03, 6)
-    level = hammer.case * np.array([1.0, 0.8, 0.5, 0.4, 0.25, 0.15]) * (0.5 + 0.5 * strike.velocity)
-    return modes(hertz, 0.018 + 2.2 / hertz, level, spread=np.linspace(0, 0.7, 6))
-
-
 @lru_cache(maxsize=64)
-def _felt_noise(velocity: float, variant: int, tone: Tone, level: float) -> Samples:
-    """The touch of felt on wire, and above it the quicker one of wood and hinge (do not write to it)."""
-    frames, hand = DELIVERY_RATE // 12, np.random.default_rng((0xFE17, variant))
+def _mechanics(velocity: float, take: int, tone: Tone, hammer: Hammer) -> Samples:
+    """All that is not string: the knock of key bed and soundboard, felt on wire, wood and hinge (do not write to it)."""
+    hand, frames = np.random.default_rng((0xFE17, take)), DELIVERY_RATE // 12
+    hertz = np.array([88.0, 141.0, 197.0, 276.0, 410.0, 640.0]) * hand.uniform(0.97, 1.03, 6)
+    level = hammer.case * np.array([1.0, 0.8, 0.5, 0.4, 0.25, 0.15]) * (0.5 + 0.5 * velocity)
+    out = ring(modes(hertz, 0.018 + 2.2 / hertz, level, spread=np.linspace(0, 0.7, 6)), DELIVERY_RATE // 3)
     upper = band(2_200, 11_000, order=1.2)
     soft = noise(frames, band(120, 1_100 + 1_500 * velocity, order=1.5), hand, channels=2) * decay(frames, 0.009)
     hard = noise(frames, lambda hertz: upper(hertz) * tone.gain(hertz), hand, channels=2) * decay(frames, 0.016)
-    share = level * (0.35 + 0.65 * velocity)
-    return soften(np.float32(share) * soft + np.float32(0.75 * share) * hard, 0.0008, 0.02)
+    share = hammer.noise * (0.35 + 0.65 * velocity)
+    out[:, :frames] += soften(np.float32(share) * soft + np.float32(0.75 * share) * hard, 0.0008, 0.02)
+    return out
 
 
 def e_piano(strike: Strike) -> Samples:

@@ -6,6 +6,7 @@ which has none of the ringing of comb filters.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,8 @@ class Echo:
 
 # For each kind: build-up in seconds, level of the early reflections, where the highs end in Hz.
 _CHARACTER = {"room": (0.003, 0.30, 7_000.0), "plate": (0.005, 0.10, 8_500.0), "hall": (0.016, 0.20, 6_500.0)}
+# Share of the time to -60 dB that is played; what follows is under everything.
+_HEARD = 0.92
 # Bands in Hz with their share of the reverberation time.
 _BANDS = ((120.0, 450.0, 1.0), (450.0, 1_600.0, 0.95), (1_600.0, 4_500.0, 0.66), (4_500.0, 12_000.0, 0.36))
 
@@ -48,7 +51,7 @@ def impulse(space: Space) -> Samples:
     """The response of a place, [2, frames], unit energy per side (do not write to it)."""
     build, early, top = _CHARACTER[space.kind]
     rng = np.random.default_rng(round(space.seconds * 1000) + 7919 * len(space.kind))
-    frames = round(1.08 * space.seconds * DELIVERY_RATE)
+    frames = round(_HEARD * space.seconds * DELIVERY_RATE)
     tail = _tail(frames, space.seconds, rng)
     head = round(build * DELIVERY_RATE)
     tail[:, :head] *= rise(head)
@@ -57,7 +60,7 @@ def impulse(space: Space) -> Samples:
     tail = shaped(tail, band(150, top, order=2.0))
     tail /= np.float32(np.sqrt(np.mean(np.sum(np.square(tail), axis=1))))
     out = np.concatenate([np.zeros((2, round(space.pre_delay * DELIVERY_RATE)), np.float32), tail], axis=1)
-    return soften(out, 0.0, 0.12 * space.seconds)
+    return soften(out, 0.0, 0.15 * space.seconds)
 
 
 def _tail(frames: int, seconds: float, rng: np.random.Generator) -> Samples:
@@ -97,43 +100,58 @@ def echoes(echo: Echo) -> Samples:
 class Convolver:
     """Mono sends into stereo spaces, block by block (overlap-add); all sends share one FFT call, which is what makes it fast.
 
-    `block` is how many frames every block but the last should have.
+    `block` is how many frames every block but the last must have. Long responses are cut into pieces of that length, each of
+    which answers the block that lies so far back.
     """
 
     def __init__(self, responses: Sequence[Samples], frames: int) -> None:
         """`responses`: one [2, n] for each send; `frames`: how long the whole is."""
         longest = max(response.shape[1] for response in responses)
-        self._size = _fast_size(longest, frames)
-        self.block = self._size - longest
+        self._size, self.block = _sizes(longest, frames)
+        pieces = -(-longest // self.block) if longest > self._size - self.block else 1
         self._sends = len(responses)
         # The FFT takes rows by fours; three cost more than four.
         rows = self._sends + (self._sends % 4 == 3)
-        padded = np.zeros((rows, 2, longest), np.float32)
-        for row, response in zip(padded, responses, strict=False):
-            row[:, : response.shape[1]] = response
-        self._spectra = scipy.fft.rfft(padded, self._size, axis=-1)
-        self._tail = np.zeros((rows, 2, longest), np.float32)
+        padded = np.zeros((2, rows, max(longest, pieces * self.block)), np.float32)
+        for row, response in enumerate(responses):
+            padded[:, row, : response.shape[1]] = response
+        self._spectra = [self._cut(side, pieces) for side in padded]
+        self._heard: deque[NDArray[np.complex64]] = deque(maxlen=pieces)
+        self._tails = np.zeros((2, rows, self._size - self.block), np.float32)
+
+    def _cut(self, side: Samples, pieces: int) -> list[NDArray[np.complex64]]:
+        if pieces == 1:
+            return [scipy.fft.rfft(side, self._size, axis=-1)]
+        starts = range(0, pieces * self.block, self.block)
+        return [scipy.fft.rfft(side[:, start : start + self.block], self._size, axis=-1) for start in starts]
 
     def feed(self, sends: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Blocks [frames] of every send in, [sends, 2, frames] out."""
-        frames, longest = sends[0].size, self._tail.shape[2]
-        rows = np.zeros((len(self._spectra), frames), np.float32)
+        frames, reach = sends[0].size, self._tails.shape[2]
+        rows = np.zeros((self._tails.shape[1], frames), np.float32)
         rows[: self._sends] = sends
-        spectrum = scipy.fft.rfft(rows, self._size, axis=-1)
-        wet = np.asarray(scipy.fft.irfft(spectrum[:, None] * self._spectra, self._size, axis=-1), np.float32)
-        wet[..., :longest] += self._tail
-        self._tail = wet[..., frames : frames + longest].copy()
-        return wet[: self._sends, :, :frames]
+        self._heard.appendleft(scipy.fft.rfft(rows, self._size, axis=-1))
+        out = np.empty((self._sends, 2, frames), np.float32)
+        for side, tail in enumerate(self._tails):
+            wet = np.asarray(scipy.fft.irfft(self._answer(side), self._size, axis=-1), np.float32)
+            wet[:, :reach] += tail
+            tail[:] = wet[:, frames : frames + reach]
+            out[:, side] = wet[: self._sends, :frames]
+        return out
+
+    def _answer(self, side: int) -> NDArray[np.complex64]:
+        whole, *rest = (heard * piece for heard, piece in zip(self._heard, self._spectra[side], strict=False))
+        for part in rest:
+            whole += part
+        return np.asarray(whole)
 
 
-def _fast_size(longest: int, frames: int) -> int:
-    """The FFT length that costs least a frame: hardly any factor but two, little overlap, not far beyond the cache."""
-    sizes = [factor << power for power in range(12, 19) for factor in (4, 5, 6)]
-    whole = [size for size in sizes if size >= longest + frames]
-    fitting = [size for size in sizes if size >= 1.5 * longest]
-    return whole[0] if whole and whole[0] <= 3 * longest else min(fitting, key=lambda size: _cost(size, longest))
+# The FFT is fastest where its work fits the cache.
+_SIZE = 1 << 18
 
 
-def _cost(size: int, longest: int) -> float:
-    octaves = np.log2(size / 4_096)
-    return float(size / (size - longest) * (1 + 0.06 * octaves + 0.5 * max(0.0, octaves - 6.6)))
+def _sizes(longest: int, frames: int) -> tuple[int, int]:
+    """FFT length and block: all at once if that is short, else blocks of at least half the FFT."""
+    if longest + frames <= _SIZE:
+        return scipy.fft.next_fast_len(longest + frames, real=True), frames
+    return _SIZE, max(_SIZE // 2, _SIZE - longest)

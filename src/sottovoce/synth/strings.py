@@ -40,8 +40,8 @@ class Ensemble:
 
 
 STRINGS = Ensemble("strings", 1.0, 30, 36.0, 5_600.0, ((300, 0.8, 2.0), (550, 0.9, 4.0), (1_500, 0.9, 3.0)))
-WARM = Ensemble("warm", 1.15, 28, 16.0, 3_200.0, ((500, 1.2, 2.0),), under=0.2)
-DARK = Ensemble("dark", 1.35, 20, 14.0, 1_700.0, under=0.35)
+WARM = Ensemble("warm", 1.1, 28, 16.0, 4_200.0, ((500, 1.2, 2.0),), under=0.2)
+DARK = Ensemble("dark", 1.3, 24, 14.0, 2_300.0, under=0.35)
 OOH = Ensemble(
     "choir", 0.9, 30, 26.0, 4_200.0, ((380, 0.7, 8.0), (870, 0.6, 5.0), (2_600, 0.5, 7.0), (1_600, 0.8, -6.0)), air=0.03
 )
@@ -102,7 +102,7 @@ def _air(ensemble: Ensemble, tone: Tone) -> NDArray[np.float32]:
     return np.asarray(made * np.float32(ensemble.air))
 
 
-@lru_cache(maxsize=96)
+@lru_cache(maxsize=40)
 def _tables(ensemble: Ensemble, pitch: int, tone: Tone) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Body (the first two harmonics) and sheen (the others) of one pitch at their natural levels."""
     strike = Strike(pitch, 1.0, 1.0, tone=tone)

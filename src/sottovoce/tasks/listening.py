@@ -60,6 +60,10 @@ class VoiceLevel:
     note: str | None = None
 
 
+#: The level of a clip without sound.
+NO_VOICE = VoiceLevel(None, 0.0, speech=False, note="the clip has no sound")
+
+
 def listen(
     clip: AudioReader, seconds: float, run: Run, *, voice: AudioReader | None = None, rest: AudioReader | None = None
 ) -> Heard:

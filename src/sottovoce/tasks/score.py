@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
+from threadpoolctl import threadpool_limits
 
 from sottovoce import errors
-from sottovoce.audio import DELIVERY_RATE, AudioReader, Stem
+from sottovoce.audio import AudioReader
 from sottovoce.dsp.ducking import Ducking, GainCurve, depth_of, gain_curve
+from sottovoce.dsp.inspect import inspect
 from sottovoce.engines.base import MoodReader
 from sottovoce.engines.catalog import AUTO, Catalog, Ran
-from sottovoce.media.decode import FileReader
-from sottovoce.media.encode import Format, StemFiles, encode, format_of
-from sottovoce.media.probe import MediaInfo, probe
-from sottovoce.media.video import Cut, Keyframe, replace_sound, survey
+from sottovoce.media.encode import encode, format_of
+from sottovoce.media.probe import probe
+from sottovoce.media.video import Cut, Keyframe, replace_sound
 from sottovoce.moods import Genre, Mood, MoodName
 from sottovoce.progress import within
-from sottovoce.tasks.listening import Heard, VoiceLevel, causes_of, listen, voice_level
+from sottovoce.tasks.clip import Clip, open_clip, voice_stems
+from sottovoce.tasks.listening import NO_VOICE, causes_of, voice_level
 from sottovoce.tasks.mixture import Fades, Layer, Mixture
 from sottovoce.tasks.mood import mood_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import LARGEST_SEED, Request, Seed, Source, Words
 from sottovoce.tasks.score_plot import draw, require_plots
 from sottovoce.tasks.score_report import Scored, report
-from sottovoce.tasks.separate import Separate, split_into
+from sottovoce.tasks.side_by_side import Ahead, Overheard
 from sottovoce.tasks.soundtrack import Soundtrack, Wish, from_file, made
 
 MusicSource = Literal["auto", "local", "composer", "musicgen", "ace_step"]
@@ -125,24 +127,27 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
         require_plots()
     if request.seed is None:
         request = request.model_copy(update={"seed": secrets.randbelow(LARGEST_SEED + 1)})
+    # One BLAS thread: the same bits everywhere, and a quarter of the work, since the products are small and waiting threads spin.
+    with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
+        return _score(request, engines, run)
+
+
+def _score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
     clip = _clip(request, engines, run)
     mood, music = _music(request, clip, engines, run) if request.wants_music else (None, None)
     scored = _decided(request, clip, mood, music)
-    output = _write(request, clip, _mixture(clip, scored, run), run)
-    run.report("inspect", 96)
-    files = {"output": output, **({"plot": _plot(scored, run)} if request.plot else {})}
-    return Outcome("score", report=report(scored, output), tracks=music.takes if music else (), files=files)
+    mix = Overheard(Ahead(_mixture(clip, scored, run)), inspect)
+    files = {"output": _write(request, clip, mix, run), **({"plot": _plot(scored, run)} if request.plot else {})}
+    return Outcome("score", report(scored, mix.result()), tracks=music.takes if music else (), files=files)
 
 
-def _decided(request: Score, clip: _Clip, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None) -> Scored:
+def _decided(request: Score, clip: Clip, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None) -> Scored:
     """What the mix is to be, from what was heard."""
     causes, faint = causes_of(clip.heard, request.ducking_threshold) if clip.heard else ((), ())
     return Scored(
         frames=clip.frames,
         heard=clip.heard,
-        voice=voice_level(clip.heard)
-        if clip.heard
-        else VoiceLevel(None, 0.0, speech=False, note="the clip has no sound"),
+        voice=voice_level(clip.heard) if clip.heard else NO_VOICE,
         music=music,
         music_volume_db=request.music_volume_db,
         fades=Fades(request.fade_in_seconds, request.fade_out_seconds),
@@ -155,81 +160,36 @@ def _decided(request: Score, clip: _Clip, mood: Ran[MoodReader, Mood] | None, mu
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    """What is scored: its file, what was heard in it, its length in samples at 48 kHz."""
-
-    info: MediaInfo
-    heard: Heard | None
-    frames: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def sound(self) -> FileReader:
-        """Its sound as it is mixed."""
-        return FileReader(self.info.path, rate=DELIVERY_RATE, channels=2)
-
-
-def _clip(request: Score, engines: Catalog, run: TaskRun) -> _Clip:
-    info = probe(run.locate(request.source))
-    frames = round(info.seconds * DELIVERY_RATE) if info.has_video else 0
+def _clip(request: Score, engines: Catalog, run: TaskRun) -> Clip:
+    path, part = run.locate(request.source), replace(run, progress=within(run.progress, 0, 15))
+    info = probe(path)
     if not info.has_sound and not request.wants_music:
         raise errors.InvalidParameter(
-            f"{info.path.name} has no sound and no music was asked for", hint="Leave out --no-music."
+            f"{path.name} has no sound and no music was asked for", hint="Leave out --no-music."
         )
-    if not info.has_sound:
-        return _Clip(info, None, frames)
-    part = replace(run, progress=within(run.progress, 0, 15))
-    voice, rest, notes = _stems(request, info, engines, part) if request.separator else (None, None, ())
-    heard = listen(FileReader(info.path, rate=DELIVERY_RATE, channels=2), info.seconds, part, voice=voice, rest=rest)
-    return _Clip(info, heard, frames or heard.frames, notes)
-
-
-def _stems(
-    request: Score, info: MediaInfo, engines: Catalog, run: TaskRun
-) -> tuple[AudioReader, AudioReader, tuple[str, ...]]:
-    """The clip's voices and everything else as files in the scratch folder."""
-    vocals, rest = Stem("vocals"), Stem("no_vocals")
-    source = FileReader(info.path)
-
-    def files(engine: str) -> StemFiles:
-        return StemFiles(
-            run.scratch / f"stems-{engine}",
-            rate=source.rate,
-            channels=source.channels,
-            form=Format("flac", bit_depth="24"),
-        )
-
-    split_request = Separate(source=request.source, engine=request.separator or AUTO, only=(vocals, rest))
-    split = split_into(split_request, source, files, engines, run)
-    skipped = [f"{skip.engine} did not separate the voices: {skip.reason}" for skip in split.skipped]
-    paths = split.sink.paths
-    return (
-        FileReader(paths[vocals]),
-        FileReader(paths[rest]),
-        (*skipped, f"voices found in the vocals split off by {split.engine.name}"),
-    )
+    separate = request.separator is not None and info.has_sound
+    stems = voice_stems(request.source, request.separator or AUTO, engines, part) if separate else None
+    return open_clip(path, part, stems=stems, look=request.wants_music and request.music is None)
 
 
 def _music(
-    request: Score, clip: _Clip, engines: Catalog, run: TaskRun
+    request: Score, clip: Clip, engines: Catalog, run: TaskRun
 ) -> tuple[Ran[MoodReader, Mood] | None, Soundtrack]:
     part = replace(run, progress=within(run.progress, 15, 70))
     if request.music is not None:
-        return None, replace(from_file(part.locate(request.music), clip.frames), take=request.take)
+        given = from_file(part.locate(request.music), clip.frames, fade_out=request.fade_out_seconds)
+        return None, replace(given, take=request.take)
     if request.take is not None:
         raise errors.InvalidParameter(
             f"no take {request.take} of an earlier score of {clip.info.path.name} is in the library",
             hint="Score it first; --versions 3 makes three takes.",
         )
-    run.report("look", 15)
-    seen = survey(clip.info.path) if clip.info.has_video else None
-    pictures, cuts = (seen.pictures, seen.cuts) if seen else ((), ())
+    pictures, cuts = (clip.seen.pictures, clip.seen.cuts) if clip.seen else ((), ())
     mood = None if request.prompt or request.mood else _read_mood(pictures, clip, engines, part)
     return mood, made(_wish(request, mood.result if mood else None, cuts), clip.frames, engines, part)
 
 
-def _read_mood(pictures: Sequence[Keyframe], clip: _Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
+def _read_mood(pictures: Sequence[Keyframe], clip: Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
     sound = clip.heard.excerpt if clip.heard else None
     return mood_of(pictures, sound, engines, replace(run, progress=within(run.progress, 0, 5)))
 
@@ -255,20 +215,20 @@ def _heaviest(cuts: Sequence[Cut]) -> tuple[float, ...]:
     return tuple(sorted(cut.seconds for cut in chosen))
 
 
-def _mixture(clip: _Clip, scored: Scored, run: TaskRun) -> Mixture:
+def _mixture(clip: Clip, scored: Scored, run: TaskRun) -> Mixture:
     layers = [Layer(clip.sound, scored.voice.gain_db)] if clip.heard else []
     if music := scored.music:
         layers.append(Layer(music.reader, scored.music_gain_db, scored.curve, scored.fades))
     return Mixture(tuple(layers), clip.frames, replace(run, progress=within(run.progress, 70, 95)))
 
 
-def _write(request: Score, clip: _Clip, mixture: Mixture, run: TaskRun) -> Path:
+def _write(request: Score, clip: Clip, mix: AudioReader, run: TaskRun) -> Path:
     path = clip.info.path
     output = run.scratch / f"{path.stem}-scored.{request.format or path.suffix.lstrip('.').lower()}"
     if clip.info.has_video:
-        replace_sound(path, mixture, output)
+        replace_sound(path, mix, output)
     else:
-        encode(mixture, output, format_of(output), tags=clip.info.tags)
+        encode(mix, output, format_of(output), tags=clip.info.tags)
     return output
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy as np
 from sottovoce.audio import DELIVERY_RATE
 from sottovoce.dsp import spans as span
 from sottovoce.dsp.ducking import Cause, Dip, Ducking, GainCurve
-from sottovoce.dsp.inspect import inspect
+from sottovoce.dsp.inspect import Inspection
 from sottovoce.engines.base import MoodReader
 from sottovoce.engines.catalog import Ran
-from sottovoce.media.decode import FileReader
 from sottovoce.moods import Mood
 from sottovoce.tasks.listening import SPEECH_LUFS, Heard, VoiceLevel
 from sottovoce.tasks.mixture import Fades
@@ -53,8 +51,8 @@ class Scored:
         return SPEECH_LUFS + self.music_volume_db - self.music.lufs if self.music else 0.0
 
 
-def report(scored: Scored, output: Path) -> dict[str, Any]:
-    """The whole story as JSON values; the finished file is inspected."""
+def report(scored: Scored, inspection: Inspection) -> dict[str, Any]:
+    """The whole story as JSON values, with the inspection of the mix."""
     music, heard = scored.music, scored.heard
     return {
         "seconds": round(scored.seconds, 6),
@@ -74,7 +72,7 @@ def report(scored: Scored, output: Path) -> dict[str, Any]:
         "gain_curve": _curve(scored),
         "ducking": {"threshold": scored.threshold, **asdict(scored.ducking)},
         "notes": [*_remarks(scored), *scored.notes, *(music.notes if music else ())],
-        "inspection": inspect(FileReader(output)).model_dump(mode="json"),
+        "inspection": inspection.model_dump(mode="json"),
     }
 
 

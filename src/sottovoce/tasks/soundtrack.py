@@ -32,6 +32,8 @@ _OVERLAP = 4.0
 _STRAY = 20.0
 #: So many seconds of a song beyond the clip's end are read, to find its beats there.
 _BEYOND = 10.0
+#: Music that is cut needs no fade of its own if the mix fades it out over so many seconds.
+_FADE_ENOUGH = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,11 @@ class Wish:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def from_file(path: Path, frames: int) -> Soundtrack:
-    """A file's music, looped on beats or faded out to fit `frames` samples at 48 kHz; its tempo stays as it is.
+def from_file(path: Path, frames: int, *, fade_out: float) -> Soundtrack:
+    """A file's music, looped on beats or ended with a fade to fit `frames` samples at 48 kHz; its tempo stays as it is.
 
-    The file's own errors where it is missing, unreadable or empty: nothing takes its place.
+    `fade_out` is how many seconds the mix fades it out anyway. The file's own errors where it is missing, unreadable or empty: nothing
+    takes its place.
     """
     reader = FileReader(path, rate=DELIVERY_RATE, channels=2)
     song = read_all(head(reader, frames / DELIVERY_RATE + _BEYOND)).samples
@@ -73,10 +76,8 @@ def from_file(path: Path, frames: int) -> Soundtrack:
         raise errors.CorruptMedia(
             f"{path.name} is silent, so it cannot be the music", hint="Give another --music file."
         )
-    beats = tempo(song, DELIVERY_RATE).beats
-    lengths = [round((end - start) * DELIVERY_RATE) for start, end in plan(frames / DELIVERY_RATE, ())]
-    parts: list[AudioReader] = [Fitted(song, length, beats) for length in lengths]
-    fitted = _joined(parts, frames) if len(parts) > 1 else ArrayReader(read_all(parts[0]))
+    ends_itself = song.shape[1] >= frames and fade_out >= _FADE_ENOUGH
+    fitted = ArrayReader(Audio(song[:, :frames], DELIVERY_RATE)) if ends_itself else _fitted(song, frames)
     return Soundtrack(fitted, _lufs(fitted), notes=_fitted_note(song.shape[1], frames))
 
 
@@ -154,6 +155,13 @@ def _faults(version: Sequence[MadeTrack]) -> int:
 def _joined(parts: Sequence[AudioReader], frames: int) -> AudioReader:
     """The parts one after the other, or as much of the only one as is needed."""
     return Joined(tuple(parts), frames) if len(parts) > 1 else head(parts[0], frames / DELIVERY_RATE)
+
+
+def _fitted(song: Samples, frames: int) -> AudioReader:
+    beats = tempo(song, DELIVERY_RATE).beats
+    lengths = [round((end - start) * DELIVERY_RATE) for start, end in plan(frames / DELIVERY_RATE, ())]
+    parts = [Fitted(song, length, beats) for length in lengths]
+    return _joined(parts, frames) if len(parts) > 1 else ArrayReader(read_all(parts[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,7 +88,7 @@ STYLE = Style(
             gain_db=-3.0, pan=0.3, send=0.7, weight=0.8,
         ),
         Player(
-            "echoes", "loop", "guitar", (("nylon_guitar", 1.5), ("e_piano", 1.0), ("kalimba", 0.7)), 0.6, 60, 79, _SLOW_DROPS,
+            "echoes", "loop", "guitar", (("nylon_guitar", 1.5), ("e_piano", 1.0), ("kalimba", 0.7)), 0.5, 60, 79, _SLOW_DROPS,
             gain_db=-3.0, pan=-0.35, send=0.65, weight=0.8, presence=0.7,
         ),
         Player("swells", "swell", "pads", (("reversed_piano", 1.0),), 0.4, 58, 79, gain_db=-3.0, send=0.5, presence=0.75),
@@ -105,12 +105,12 @@ STYLE = Style(
     },
     mix=MixStyle(
         drums=Strip(wet=0.8),
-        bass=Strip(wet=0.2, level_db=2.0),
+        bass=Strip(wet=0.0, level_db=2.0),
         harmony=Strip(wet=0.9, level_db=1.5, width=0.8, echo=0.2, drive_db=3.0),
         melody=Strip(wet=0.9, level_db=-0.5, drive_db=3.0, width=0.8, echo=0.35),
         pads=Strip(wet=0.7, width=0.9),
         high_cut=10_000.0,
-        tilt_db=4.5,
+        tilt_db=5.0,
         space="hall",
         reverb_seconds=5.5,
         pre_delay=0.03,
@@ -128,7 +128,7 @@ STYLE = Style(
     lead_density=1.6,
     noise_ms=9.0,
     fills=0.0,
-    textures=(("tape", -49.0),),
+    textures=(("tape", -47.0),),
     title_words=(
         ("Slow", "Distant", "Pale", "Weightless", "Long", "Silver", "Still", "Far", "Glass", "Northern"),
         ("Orbit", "Horizon", "Harbour", "Meridian", "Drift", "Snowfield", "Lantern", "Aurora", "Estuary", "Hours", "Plateau"),

@@ -149,7 +149,8 @@ STYLE = Style(
         harmony=Strip(wow_cents=8.0, tremolo=0.18, drive_db=2.0),
         melody=Strip(echo=0.3),
         pads=Strip(duck_db=2.0, width=1.2),
-        high_cut=11_000.0,
+        high_cut=12_000.0,
+        tilt_db=0.6,
         space="plate",
         reverb_seconds=1.8,
         wow_hz=0.6,
@@ -159,7 +160,7 @@ STYLE = Style(
     swing_unit=0.25,
     chord_seconds=3.0,
     lead_share=0.52,
-    lead_density=3.0,
+    lead_density=3.3,
     textures=(("vinyl", -42.0),),
     title_words=(
         ("Late", "Slow", "Soft", "Half-Lit", "Faded", "Borrowed", "Paper", "Amber", "Quiet", "Loose", "Dusty", "Second"),

@@ -142,7 +142,7 @@ STYLE = Style(
     noise_ms=5.0,
     fills=0.0,
     strict=True,
-    textures=(("tape", -52.0),),
+    textures=(("tape", -51.0),),
     title_words=(
         ("Small", "Quiet", "First", "Unsent", "Winter", "Open", "Folded", "Left-Hand", "Evening", "Plain"),
         ("Letter", "Nocturne", "Room", "Garden", "Study", "Photograph", "Staircase", "Snow", "Waltz", "Orchard", "Promise"),
