@@ -57,19 +57,31 @@ def create(folder: Path) -> bool:
         return False
     say(f"making .venv with Python {version} (first run only)")
     shutil.rmtree(folder, ignore_errors=True)
-    return run([sys.executable, "-m", "venv", str(folder)], os.environ.copy(), "make a virtual environment; is the disk full?")
+    return run(
+        [sys.executable, "-m", "venv", str(folder)], os.environ.copy(), "make a virtual environment; is the disk full?"
+    )
 
 
 def install(repository: Path, *, dev: bool) -> bool:
     say(f"installing {'what the tests need' if dev else 'the studio'} (about {'200' if dev else '120'} MB to fetch)")
     constraints = (repository / "constraints.txt").as_uri()
-    environment = os.environ | {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment = os.environ | {
+        "PIP_CONSTRAINT": constraints,
+        "PIP_BUILD_CONSTRAINT": constraints,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
     pip = [str(repository / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--editable"]
-    return run([*pip, f"{repository}{'[dev]' if dev else ''}"], environment, "install; is there a network and space on the disk?")
+    return run(
+        [*pip, f"{repository}{'[dev]' if dev else ''}"],
+        environment,
+        "install; is there a network and space on the disk?",
+    )
 
 
 def run(command: list[str], environment: dict[str, str], purpose: str) -> bool:
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:])
         say(f"could not {purpose} Running it again starts afresh.")

@@ -31,7 +31,11 @@ def main() -> int:
         for name, text in pages.items():
             (DOCS / name).write_text(text, encoding="utf-8")
         return 0
-    stale = [name for name, text in pages.items() if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != text]
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != text
+    ]
     if stale:
         print(f"docs/{', docs/'.join(stale)} are stale: run `.venv/bin/python scripts/generate_docs.py`")
     return bool(stale)

@@ -126,7 +126,14 @@ def _write_sound(container: OutputContainer, stream: AudioStream, audio: Audio, 
 
 
 #: First three formants of six vowels in Hz (Peterson and Barney 1952).
-VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410), (660, 1720, 2410))
+VOWELS = (
+    (730, 1090, 2440),
+    (270, 2290, 3010),
+    (300, 870, 2240),
+    (530, 1840, 2480),
+    (570, 840, 2410),
+    (660, 1720, 2410),
+)
 
 
 @pytest.fixture(scope="session")

@@ -23,13 +23,22 @@ def test_every_code_answers_on_every_surface(code: str) -> None:
 
 def test_body_has_code_message_hint_and_details() -> None:
     error = errors.DiskFull("no space in /music", details={"needed": 5})
-    assert error.as_dict() == {"code": "DISK_FULL", "message": "no space in /music", "hint": errors.DiskFull.cure, "details": {"needed": 5}}
+    assert error.as_dict() == {
+        "code": "DISK_FULL",
+        "message": "no space in /music",
+        "hint": errors.DiskFull.cure,
+        "details": {"needed": 5},
+    }
 
 
 def test_the_tree_drawn_at_the_top_names_every_class() -> None:
     drawing = (errors.__doc__ or "").split("A message says")[0]
     drawn = set(re.findall(r"\b[A-Z][A-Za-z]+\b", drawing)) - {"Every"}
-    assert drawn == {kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SottovoceError)}
+    assert drawn == {
+        kind.__name__
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.SottovoceError)
+    }
 
 
 def test_docs_list_every_code() -> None:

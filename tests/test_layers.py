@@ -15,7 +15,7 @@ PACKAGE = Path(sottovoce.__file__).parent
 VALUES = ("version", "machine", "audio", "prompt", "moods", "recipe", "progress", "errors")
 #: What each part may import besides itself.
 MAY_IMPORT = {
-    **{name: () for name in VALUES},
+    **dict.fromkeys(VALUES, ()),
     "dsp": VALUES,
     "media": (*VALUES, "dsp"),
     "database": VALUES,
@@ -50,7 +50,9 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} if node.module != "sottovoce" else {f"sottovoce.{alias.name}" for alias in node.names}
+            found |= (
+                {node.module} if node.module != "sottovoce" else {f"sottovoce.{alias.name}" for alias in node.names}
+            )
     return {name for name in found if name.split(".")[0] == "sottovoce"}
 
 
@@ -79,7 +81,9 @@ def test_no_private_names_are_imported(path: Path) -> None:
 def test_modules_are_named_by_what_they_hold() -> None:
     names = {path.stem for path in MODULES} | {path.name for path in PACKAGE.rglob("*") if path.is_dir()}
     assert not names & FORBIDDEN_NAMES
-    assert not {path.stem for path in PACKAGE.glob("*")} & VERBS, "sottovoce.generate is a function, so no module may hide it"
+    assert not {path.stem for path in PACKAGE.glob("*")} & VERBS, (
+        "sottovoce.generate is a function, so no module may hide it"
+    )
 
 
 def test_the_package_loads_nothing_heavy() -> None:

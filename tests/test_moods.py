@@ -21,7 +21,12 @@ def test_any_answer_becomes_a_mood(raw: dict[str, object]) -> None:
 def test_good_values_are_kept_and_bad_ones_give_way() -> None:
     raw = {"primary_mood": " Happy", "secondary_mood": "bored", "genre_suggestions": ["polka", "Jazz"], "confidence": 3}
     mood = lenient(raw)
-    assert (mood.primary_mood, mood.secondary_mood, mood.genre_suggestions, mood.confidence) == ("happy", None, ("jazz",), 1.0)
+    assert (mood.primary_mood, mood.secondary_mood, mood.genre_suggestions, mood.confidence) == (
+        "happy",
+        None,
+        ("jazz",),
+        1.0,
+    )
 
 
 def test_a_mood_speaks_in_words_for_a_generator() -> None:

@@ -119,7 +119,9 @@ def database_url(bench: Bench) -> None:
 
 
 def loudness_lufs(bench: Bench) -> None:
-    assert bench.generate(library__loudness_lufs=-20, engines__generators=["composer"]).lufs == pytest.approx(-20, abs=0.3)
+    assert bench.generate(library__loudness_lufs=-20, engines__generators=["composer"]).lufs == pytest.approx(
+        -20, abs=0.3
+    )
 
 
 def generators(bench: Bench) -> None:

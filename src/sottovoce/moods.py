@@ -32,10 +32,10 @@ class Mood(BaseModel):
     secondary_mood: MoodName | None = None
     energy_level: Energy = "medium"
     tempo_suggestion: Tempo = "medium"
-    genre_suggestions: tuple[Genre, ...] = Field(("ambient",), min_length=1, max_length=5)
+    genre_suggestions: tuple[Genre, ...] = Field(default=("ambient",), min_length=1, max_length=5)
     color_palette: Palette = "neutral"
-    description: str = Field("", max_length=500)
-    confidence: float = Field(0.7, ge=0, le=1)
+    description: str = Field(default="", max_length=500)
+    confidence: float = Field(default=0.7, ge=0, le=1)
 
     def prompt(self) -> str:
         """The mood as words for a generator, such as `calm nostalgic acoustic piano, slow, low energy`."""

@@ -59,7 +59,13 @@ class Home:
     def sotto(self, *words: str | Path, stdin: bytes | None = None, **environment: str) -> Answer:
         command = [str(COMMAND), *map(str, words)]
         done = subprocess.run(
-            command, cwd=self.work, env=self.environment | environment, input=stdin, capture_output=True, check=False, timeout=300
+            command,
+            cwd=self.work,
+            env=self.environment | environment,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=300,
         )
         answer = Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in answer.err + answer.out
@@ -67,7 +73,7 @@ class Home:
 
     def done(self, *words: str | Path, **environment: str) -> Any:
         """The JSON of a command that must succeed."""
-        answer = self.sotto(*words, "--json", **environment)
+        answer = self.sotto(*words, "--json", stdin=None, **environment)
         assert answer.code == 0, answer.out + answer.err
         return answer.json
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.acceptance.home import COMMAND, Home
+from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
 from sottovoce.media.encode import encode, format_of
-from tests.acceptance.home import COMMAND, Home
-from tests.conftest import MakeVideo
 
 WISHES = [
     (("generate", ""), "INVALID_PROMPT"),
@@ -35,7 +35,9 @@ WISHES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "code"), WISHES, ids=lambda value: value if isinstance(value, str) else " ".join(value))
+@pytest.mark.parametrize(
+    ("line", "code"), WISHES, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
 def test_wrong_usage_is_told_apart_before_any_work(home: Home, line: tuple[str, ...], code: str) -> None:
     answer = home.sotto(*line, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (2, code), answer.out
@@ -64,7 +66,9 @@ COMMANDS = [("separate",), ("inspect",), ("mood",), ("score", "-o", "out.wav"), 
 class TestFilesThatAreNone:
     def check(self, home: Home, command: tuple[str, ...], name: str, codes: set[str]) -> None:
         before = home.files()
-        answer = home.sotto(*command, "--json", "--", name) if name.startswith("-") else home.sotto(*command, name, "--json")
+        answer = (
+            home.sotto(*command, "--json", "--", name) if name.startswith("-") else home.sotto(*command, name, "--json")
+        )
         assert answer.code in (1, 2), answer.out + answer.err
         assert answer.json["error"]["code"] in codes, answer.out
         assert home.files() == before
@@ -140,7 +144,15 @@ def test_a_file_in_place_of_the_folder(home: Home) -> None:
 
 def small_disk(megabytes: int, place: Path) -> list[str]:
     """What to put before a command so that `place` is a disk of so many megabytes for it alone."""
-    return ["unshare", "--map-root-user", "--mount", "sh", "-c", f'mount -t tmpfs -o size={megabytes}m none "{place}" && exec "$@"', "sh"]
+    return [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size={megabytes}m none "{place}" && exec "$@"',
+        "sh",
+    ]
 
 
 def can_mount(place: Path) -> bool:
@@ -154,7 +166,18 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(home: Home, full: 
     if not can_mount(place):
         pytest.skip("this system lets nobody mount a small disk (unshare --mount)")
     output, library = (place, home.folder / "big") if full == "output" else (home.work, place)
-    line = [str(COMMAND), "generate", "x", "--engine", "tone", "--duration", "600", "-o", str(output / "x.wav"), "--json"]
+    line = [
+        str(COMMAND),
+        "generate",
+        "x",
+        "--engine",
+        "tone",
+        "--duration",
+        "600",
+        "-o",
+        str(output / "x.wav"),
+        "--json",
+    ]
     left = f'"$@"; code=$?; ls -A "{place}" "{place}"/scratch 2>/dev/null | grep -v sotto.db >&2; exit $code'
     done = subprocess.run(
         [*small_disk(3, place), "sh", "-c", left, "sh", *line],

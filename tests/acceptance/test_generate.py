@@ -10,9 +10,9 @@ import zipfile
 import mido
 import numpy as np
 import pytest
+from tests.acceptance.home import Home, make_home
 
 from sottovoce.media.decode import decode
-from tests.acceptance.home import Home, make_home
 
 NIGHT = ("generate", "rainy night lofi, jazzy piano, vinyl crackle", "--duration", "12", "--seed", "7")
 

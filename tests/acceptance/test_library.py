@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import zipfile
 
-from sottovoce.media.decode import decode
 from tests.acceptance.home import Home
+
+from sottovoce.media.decode import decode
 
 
 def test_import_find_rate_tag_export_and_remove(home: Home) -> None:

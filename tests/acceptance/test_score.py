@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.acceptance.home import Home
+from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
 from sottovoce.media.decode import decode
-from tests.acceptance.home import Home
-from tests.conftest import MakeVideo
 
 RATE = 48_000
 #: Where the speech clip is put in a twenty-four-second video.

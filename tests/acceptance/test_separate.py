@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.acceptance.home import Home
 
 import sottovoce as sv
 from sottovoce.media.decode import decode
-from tests.acceptance.home import Home
 
 
 def rms_db(samples: np.ndarray) -> float:
@@ -33,7 +33,9 @@ def test_a_song_becomes_stems_of_its_length_that_add_up(home: Home, clips: Path)
 @pytest.mark.clips
 def test_only_some_stems_from_standard_input(home: Home, clips: Path) -> None:
     song = (clips / "speech_jfk.flac").read_bytes()
-    answer = home.sotto("separate", "-", "--only", "vocals,no_vocals", "--format", "wav", "-o", "out", "--json", stdin=song)
+    answer = home.sotto(
+        "separate", "-", "--only", "vocals,no_vocals", "--format", "wav", "-o", "out", "--json", stdin=song
+    )
     assert answer.code == 0, answer.out
     vocals, rest = (decode(home.work / "out" / f"{name}.wav").samples for name in ("vocals", "no_vocals"))
     whole = decode(clips / "speech_jfk.flac").samples
@@ -49,7 +51,7 @@ def test_a_stem_that_no_engine_has(home: Home) -> None:
 
 
 def test_arrays_in_arrays_out() -> None:
-    samples = np.random.default_rng(3).standard_normal((2, 50_000)).astype(np.float32) / 8
+    samples = np.random.default_rng(3).standard_normal((2, 50_000)).astype(np.float32) / np.float32(8)
     stages: list[sv.Progress] = []
     mix, parts = sv.separate_array(samples, rate=44_100, engine="classical", progress=stages.append)
     total = sum(part.samples.astype(np.float64) for part in parts.values())

@@ -19,7 +19,9 @@ ELSEWHERE = {"kind", "lane"}
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_options_mirror_the_request(kind: str) -> None:
-    options = {name.replace("engine_options", "options") for name in inspect.signature(COMMANDS[kind].command).parameters}
+    options = {
+        name.replace("engine_options", "options") for name in inspect.signature(COMMANDS[kind].command).parameters
+    }
     fields = set(TASKS[kind].request.model_fields)
     assert options - fields <= OUTPUT
     assert fields - options <= ELSEWHERE | ({"format"} if kind == "score" else set())
@@ -29,6 +31,11 @@ def test_options_mirror_the_request(kind: str) -> None:
 def test_every_command_has_help_of_one_line_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([name, "--help"]) == 0
     printed = capsys.readouterr().out
-    assert cli.COMMANDS[name].split(":")[0].rstrip(".") in printed or name in ("engines", "config", "library", "inspect")
+    assert cli.COMMANDS[name].split(":")[0].rstrip(".") in printed or name in (
+        "engines",
+        "config",
+        "library",
+        "inspect",
+    )
     if name not in ("library", "config"):
         assert "--json" in printed

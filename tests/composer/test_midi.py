@@ -16,7 +16,7 @@ def piece() -> Piece:
 
 
 def opened(piece: Piece) -> mido.MidiFile:
-    return mido.MidiFile(file=io.BytesIO(to_midi(piece.notation)))  # type: ignore[no-untyped-call]
+    return mido.MidiFile(file=io.BytesIO(to_midi(piece.notation)))
 
 
 def test_it_opens_elsewhere(piece: Piece) -> None:

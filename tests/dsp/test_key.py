@@ -15,7 +15,7 @@ def chord(root: int, steps: tuple[int, ...], seconds: float, cents: float) -> Sa
     pitches = [48 + root + steps[0] - 12, *(60 + root + step for step in steps)]
     hertz = [440 * 2 ** ((pitch - 69 + cents / 100) / 12) for pitch in pitches]
     tones = [np.sin(2 * np.pi * f * time) + 0.4 * np.sin(4 * np.pi * f * time) for f in hertz]
-    return (0.1 * np.sum(tones, axis=0) * np.exp(-time))[None].astype(np.float32)
+    return np.asarray((0.1 * np.sum(tones, axis=0) * np.exp(-time))[None], np.float32)
 
 
 def cadence(root: int, *, minor: bool, cents: float = 0.0) -> Samples:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,7 +28,8 @@ def noise(channels: int, frames: int, seed: int = 0) -> Samples:
 
 
 def sine(hertz: float, seconds: float = 2.0, rate: int = RATE) -> Samples:
-    return (0.3 * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate))))[None].astype(np.float32)
+    phase = 2 * np.pi * hertz / rate * np.arange(round(seconds * rate))
+    return np.asarray(0.3 * np.sin(phase)[None], np.float32)
 
 
 @given(
@@ -49,7 +52,7 @@ def test_blocks_make_no_difference(cuts: list[int]) -> None:
     samples = noise(2, 3000)
     analysis, synthesis = StreamStft(2, 256, 64), StreamIstft(2, 256, 64)
     edges = [0, *sorted(cuts), 3000]
-    spectra = [analysis.push(samples[:, a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)] + [analysis.flush()]
+    spectra = [analysis.push(samples[:, a:b]) for a, b in pairwise(edges)] + [analysis.flush()]
     np.testing.assert_array_equal(np.concatenate(spectra, axis=2), stft(samples, 256, 64))
     blocks = [synthesis.push(part) for part in spectra] + [synthesis.flush()]
     np.testing.assert_allclose(np.concatenate(blocks, axis=1)[:, :3000], samples, atol=2e-5)

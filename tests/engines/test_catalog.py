@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from sottovoce import errors
@@ -11,13 +13,15 @@ from sottovoce.engines.tone import Tone
 
 
 class Absent(Tone):
+    """An engine that is known but cannot run."""
+
     def unavailable(self) -> Unavailable | None:
         return Unavailable("its model is not here", "sotto models pull absent")
 
 
 def catalog(*order: str) -> Catalog:
     made = Catalog({GENERATORS.group: order})
-    made.preload(GENERATORS, "absent", Absent(Absent.Config()))
+    made.preload(GENERATORS, "absent", cast("Generator", Absent(Absent.Config())))
     return made
 
 
@@ -67,7 +71,7 @@ def test_cancelling_is_no_reason_to_try_the_next() -> None:
 
 
 def test_when_none_can_every_reason_is_given() -> None:
-    with pytest.raises(errors.EngineError, match="absent: .*its model is not here"):
+    with pytest.raises(errors.EngineError, match=r"absent: .*its model is not here"):
         catalog("absent").run(GENERATORS, AUTO, name_of)
 
 

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -104,8 +105,6 @@ def test_it_stops_within_a_block_when_cancelled() -> None:
 
 
 def test_memory_does_not_grow_with_the_length() -> None:
-    import tracemalloc
-
     def peak(seconds: float) -> int:
         tracemalloc.start()
         Classical(NoConfig()).separate(Endless(seconds, channels=1), Counting(), ClassicalOptions(), Run())
@@ -114,7 +113,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
         return most
 
     peak(5)
-    assert peak(240) < 1.1 * peak(60)
+    assert peak(110) < 1.1 * peak(55)
 
 
 @pytest.mark.parametrize("field", ["window_seconds", "bass_hz"])

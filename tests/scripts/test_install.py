@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 #: A build backend of its own, so that nothing is fetched: an editable wheel with the command `sotto`.
-BACKEND = '''
+BACKEND = """
 import zipfile
 
 METADATA = "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\nProvides-Extra: dev\\n"
@@ -29,7 +29,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
     return "tiny-1-py3-none-any.whl"
 
 build_wheel = build_editable
-'''
+"""
 PROJECT = """
 [build-system]
 requires = []
@@ -51,8 +51,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sotto(checkout: Path, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": path or f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(checkout), "PIP_NO_INDEX": "1"}
-    return subprocess.run([checkout / "sotto", *words], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    environment = {
+        "PATH": path or f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(checkout),
+        "PIP_NO_INDEX": "1",
+    }
+    return subprocess.run(
+        [checkout / "sotto", *words], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def ready(checkout: Path) -> str:
@@ -94,7 +100,9 @@ def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
 def test_a_killed_setup_leaves_no_lock(checkout: Path) -> None:
     (checkout / ".venv" / ".ready").unlink()
     environment = os.environ | {"PIP_NO_INDEX": "1"}
-    work = subprocess.Popen([checkout / "sotto"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    work = subprocess.Popen(
+        [checkout / "sotto"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     assert work.stderr is not None
     work.stderr.readline()
     time.sleep(0.3)

@@ -86,7 +86,9 @@ def test_stems_add_up_to_the_mix(tmp_path: Path) -> None:
         ({"options": {"loud": 1}}, errors.InvalidParameter),
     ],
 )
-def test_bad_requests_are_refused_before_any_work(tmp_path: Path, fields: dict[str, Any], error: type[errors.SottovoceError]) -> None:
+def test_bad_requests_are_refused_before_any_work(
+    tmp_path: Path, fields: dict[str, Any], error: type[errors.SottovoceError]
+) -> None:
     with pytest.raises(error):
         make(tmp_path, **fields)
     assert not list(tmp_path.iterdir())

@@ -35,9 +35,10 @@ def test_a_path_in_any_field_of_a_foreign_request_is_refused(task: Any) -> None:
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_requests_are_frozen_and_refuse_what_they_do_not_know(task: Any) -> None:
     assert task.request.model_config["frozen"]
+    needed = {"prompt": "x", "source": {"upload": "a"}}
+    fields = {name: needed[name] for name in needed if name in task.request.model_fields}
     with pytest.raises(errors.InvalidParameter, match="surprise"):
-        needed = {"prompt": "x", "source": {"upload": "a"}}
-        validate(task.request, {name: needed[name] for name in needed if name in task.request.model_fields} | {"surprise": 1})
+        validate(task.request, fields | {"surprise": 1})
 
 
 def test_a_path_is_taken_on_this_machine_only() -> None:

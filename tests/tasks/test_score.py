@@ -274,6 +274,12 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
         validate(Score, {"source": {"path": "clip.mp4"}, **fields}, local=True)
 
 
+@pytest.mark.parametrize("ending", ["xyz", "mp4"])
+def test_a_type_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, clip_file: Path, ending: str) -> None:
+    with pytest.raises(errors.UnsupportedFormat):
+        run(tmp_path / "out", clip_file, music={"path": tmp_path / "missing.wav"}, format=ending)
+
+
 def test_the_picture_is_bit_identical_and_the_sound_stays_in_place(
     tmp_path: Path, make_video: Any, talk: Samples, music_file: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,13 @@ class Finish:
     fade_seconds: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
 class Master:
     """Hears the mix as it leaves the desk, block by block, then finishes it in place."""
 
-    finish: Finish
-    _meter: LoudnessMeter = field(default_factory=lambda: LoudnessMeter(DELIVERY_RATE, 2))
-    _powers: list[NDArray[np.float32]] = field(default_factory=list)
+    def __init__(self, finish: Finish) -> None:
+        self.finish = finish
+        self._meter = LoudnessMeter(DELIVERY_RATE, 2)
+        self._powers: list[NDArray[np.float32]] = []
 
     def hear(self, block: Samples) -> None:
         """Take note of the next block; all but the last are whole multiples of `GRAIN` frames."""

@@ -149,7 +149,7 @@ class Desk:
             widen(block, strip.width)
         if strip.duck_db:
             duck(block, start, self._kicks, depth_db=strip.duck_db, seconds=self._style.duck_seconds)
-        block *= np.float32(10 ** ((strip.level_db + _USUAL.get(stem, 0.0)) / 20))
+        block *= np.float32(10 ** ((strip.level_db + _USUAL.get(stem, _USUAL["harmony"])) / 20))
 
 
 def _response(style: MixStyle, strip: Strip, beat: float) -> Samples:

@@ -61,8 +61,12 @@ class Memo(Protocol):
 
     def __getitem__(self, key: str) -> Any: ...
     def __setitem__(self, key: str, value: Any) -> None: ...
-    def get(self, key: str, default: Any = None) -> Any: ...
-    def save(self) -> None: ...
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What was kept under a key."""
+
+    def save(self) -> None:
+        """Make everything kept so far durable."""
 
 
 class ForgetfulMemo(dict[str, Any]):

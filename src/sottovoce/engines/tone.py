@@ -6,6 +6,7 @@ against the real thing.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
@@ -22,7 +23,9 @@ from sottovoce.prompt import Key, Prompt
 from sottovoce.recipe import Section, TempoPoint
 from sottovoce.version import __version__
 
-STEPS = 20
+_STEPS = 20
+#: Seconds between reports at most, so that a cancel is heard at once.
+_LONGEST_STEP = 0.1
 _FADE_SECONDS = 0.5
 _LEVEL = 0.05
 #: Each part of the chord: octave from middle C, and the step of the chord (0 root, 1 third, 2 fifth).
@@ -156,10 +159,11 @@ class ToneMood(_Head):
 
 def _pretend(pretence: Pretence, run: Run, stage: str) -> None:
     """Report in steps up to half of the work, taking the asked time; fail where asked."""
-    for step in range(STEPS):
-        run.report(stage, 50 * step / STEPS, step=step, total=STEPS)
+    steps = max(_STEPS, math.ceil(pretence.delay / _LONGEST_STEP))
+    for step in range(steps):
+        run.report(stage, 50 * step / steps, step=step, total=steps)
         if pretence.delay:
-            time.sleep(pretence.delay / STEPS)
+            time.sleep(pretence.delay / steps)
     if pretence.fail is not None:
         raise errors.catalogue()[pretence.fail](f"the test engine was asked to fail with {pretence.fail}")
 

@@ -207,6 +207,11 @@ class _Track:
             yield from self.encoder.packets(block)
 
 
+def check_ending(output: Path) -> None:
+    """UnsupportedFormat, before any work, if no video can be written to a file of that ending."""
+    _kind_of(output)
+
+
 def _kind_of(output: Path) -> _Kind:
     kind = _KINDS.get(output.suffix.lower())
     if kind is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sottovoce.audio import DELIVERY_RATE, Samples
-from sottovoce.synth.envelope import at_unit_power, decay, rise, seconds, soften
+from sottovoce.synth.envelope import at_unit_power, centred, decay, rise, seconds, soften
 from sottovoce.synth.modal import modes, ring
 from sottovoce.synth.spectral import band, noise
 from sottovoce.synth.strike import Strike
@@ -44,7 +44,7 @@ def sub_bass(strike: Strike) -> Samples:
     wave = np.tanh(np.float32(1.1 + strike.velocity) * np.sin(phase)) + np.float32(0.10) * np.sin(2 * phase)
     out = at_unit_power((wave * decay(strike.frames, 1.1))[None], 0.3)
     out *= np.float32(0.3 + 0.7 * strike.velocity)
-    return soften(out, 0.006, 0.03)
+    return soften(centred(out, 0.2), 0.006, 0.03)
 
 
 def _bloom(frames: int) -> Samples:
@@ -64,4 +64,4 @@ def _finish(out: Samples, strike: Strike, *, drive: float, attack: float) -> Sam
     force = np.float32(drive * (0.5 + strike.velocity))
     bent = np.tanh(force * out) / force
     bent *= np.float32(0.22 + 0.78 * strike.velocity)
-    return soften(bent, attack, 0.03)
+    return soften(centred(bent, 0.2), attack, 0.03)

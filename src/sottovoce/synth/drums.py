@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sottovoce.audio import DELIVERY_RATE, Samples
-from sottovoce.synth.envelope import decay, rise, seconds, soften
+from sottovoce.synth.envelope import centred, decay, rise, seconds, soften
 from sottovoce.synth.modal import modes, ring
 from sottovoce.synth.spectral import band, noise, shaped
 from sottovoce.synth.strike import Strike
@@ -49,10 +49,9 @@ def kick(strike: Strike, drum: Kick) -> Samples:
     skin = np.sin((2 * np.pi * turns).astype(np.float32)) * decay(frames, drum.ring)
     out = np.tanh(np.float32(drum.drive) * skin) / np.float32(drum.drive) ** np.float32(0.5)
     out *= np.minimum(1, np.float32(0.35) + seconds(frames) / np.float32(0.004))
-    out -= decay(frames, drum.ring) * np.float32(out.sum() / decay(frames, drum.ring).sum())
     click = noise(_frames(0.03), band(700, 3_200), hand)[0] * decay(_frames(0.03), 0.004)
     out[: click.size] += click * np.float32(drum.beater * strike.velocity)
-    return soften(out[None], 0.0006, 0.10)
+    return soften(centred(out[None], drum.ring), 0.0006, 0.10)
 
 
 def snare(strike: Strike, drum: Snare) -> Samples:

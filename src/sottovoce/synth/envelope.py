@@ -52,6 +52,16 @@ def soften(samples: Samples, start: float, end: float) -> Samples:
     return samples
 
 
+def centred(samples: Samples, time_constant: float) -> Samples:
+    """The same samples, in place, without offset: what low notes that all begin upwards would add up to is taken away.
+
+    It is taken as a decaying curve, so nothing is heard of it.
+    """
+    curve = decay(samples.shape[-1], time_constant)
+    samples -= samples.sum(axis=-1, keepdims=True) / curve.sum() * curve
+    return samples
+
+
 def at_unit_power(samples: Samples, span: float) -> Samples:
     """The same samples, in place, scaled so that the first `span` seconds have an RMS of one over all channels."""
     head = samples[..., : max(1, round(span * DELIVERY_RATE))]

@@ -68,7 +68,7 @@ def _vinyl(rng: Generator) -> Samples:
 
 def _tape(rng: Generator) -> Samples:
     """Hiss that breathes a little."""
-    out = _wide(_LOOP, lambda f: _low_cut(f, 250) * np.sqrt(np.maximum(f, 200) / 3_000) / (1 + (f / 7_500) ** 2), rng)
+    out = _wide(_LOOP, lambda f: _low_cut(f, 250) * np.sqrt(np.maximum(f, 200) / 3_000) / (1 + (f / 5_500) ** 2), rng)
     out *= 1 + np.float32(0.12) * _swell(_LOOP, rng, periods=5, sharp=1.0)
     return out
 

@@ -31,7 +31,7 @@ class Ensemble:
     #: How far apart the first harmonics stand, 0-1; the others always fill the room.
     width: float = 0.45
     #: Level of bow, breath or circuit beside the tone.
-    air: float = 0.012
+    air: float = 0.018
 
     @property
     def response(self) -> Response:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from sottovoce.audio import DELIVERY_RATE, AudioReader, Stem
 from sottovoce.engines.base import Run
 from sottovoce.engines.catalog import Catalog
 from sottovoce.media.decode import FileReader
 from sottovoce.media.encode import Format, StemFiles
-from sottovoce.media.probe import MediaInfo, probe
+from sottovoce.media.probe import MediaInfo
 from sottovoce.media.video import Survey, survey
 from sottovoce.tasks.listening import Heard, listen
 from sottovoce.tasks.outcome import TaskRun
@@ -47,11 +46,10 @@ class VoiceStems:
     notes: tuple[str, ...]
 
 
-def open_clip(path: Path, run: Run, *, stems: VoiceStems | None, look: bool) -> Clip:
+def open_clip(info: MediaInfo, run: Run, *, stems: VoiceStems | None, look: bool) -> Clip:
     """Hear the clip through, and look at its pictures meanwhile if `look`; the file's own errors if it cannot be read."""
-    info = probe(path)
     with ThreadPoolExecutor(1) as beside:
-        pictures = beside.submit(survey, path) if look and info.has_video else None
+        pictures = beside.submit(survey, info.path) if look and info.has_video else None
         heard = _heard(info, stems, run) if info.has_sound else None
         seen = pictures.result() if pictures else None
     frames = round(info.seconds * DELIVERY_RATE) if info.has_video else heard.frames if heard else 0

@@ -18,7 +18,8 @@ from sottovoce.dsp.inspect import inspect
 from sottovoce.engines.base import MoodReader
 from sottovoce.engines.catalog import AUTO, Catalog, Ran
 from sottovoce.media.encode import encode, format_of
-from sottovoce.media.probe import probe
+from sottovoce.media.probe import MediaInfo, probe
+from sottovoce.media.remux import check_ending
 from sottovoce.media.video import Cut, Keyframe, replace_sound
 from sottovoce.moods import Genre, Mood, MoodName
 from sottovoce.progress import within
@@ -133,12 +134,26 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
 
 
 def _score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
-    clip = _clip(request, engines, run)
+    info = probe(run.locate(request.source))
+    output = _output(request, info, run)
+    clip = _clip(request, info, engines, run)
     mood, music = _music(request, clip, engines, run) if request.wants_music else (None, None)
     scored = _decided(request, clip, mood, music)
     mix = Overheard(Ahead(_mixture(clip, scored, run)), inspect)
-    files = {"output": _write(request, clip, mix, run), **({"plot": _plot(scored, run)} if request.plot else {})}
+    _write(mix, info, output)
+    files = {"output": output, **({"plot": _plot(scored, run)} if request.plot else {})}
     return Outcome("score", report(scored, mix.result()), tracks=music.takes if music else (), files=files)
+
+
+def _output(request: Score, info: MediaInfo, run: TaskRun) -> Path:
+    """Where the mix goes; UnsupportedFormat, before any work, if its type cannot be written."""
+    ending = request.format or info.path.suffix.lstrip(".").lower()
+    output = run.scratch / f"{info.path.stem}-scored.{ending}"
+    if info.has_video:
+        check_ending(output)
+    else:
+        format_of(output)
+    return output
 
 
 def _decided(request: Score, clip: Clip, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None) -> Scored:
@@ -160,16 +175,15 @@ def _decided(request: Score, clip: Clip, mood: Ran[MoodReader, Mood] | None, mus
     )
 
 
-def _clip(request: Score, engines: Catalog, run: TaskRun) -> Clip:
-    path, part = run.locate(request.source), replace(run, progress=within(run.progress, 0, 15))
-    info = probe(path)
+def _clip(request: Score, info: MediaInfo, engines: Catalog, run: TaskRun) -> Clip:
     if not info.has_sound and not request.wants_music:
         raise errors.InvalidParameter(
-            f"{path.name} has no sound and no music was asked for", hint="Leave out --no-music."
+            f"{info.path.name} has no sound and no music was asked for", hint="Leave out --no-music."
         )
+    part = replace(run, progress=within(run.progress, 0, 15))
     separate = request.separator is not None and info.has_sound
     stems = voice_stems(request.source, request.separator or AUTO, engines, part) if separate else None
-    return open_clip(path, part, stems=stems, look=request.wants_music and request.music is None)
+    return open_clip(info, part, stems=stems, look=request.wants_music and request.music is None)
 
 
 def _music(
@@ -222,14 +236,11 @@ def _mixture(clip: Clip, scored: Scored, run: TaskRun) -> Mixture:
     return Mixture(tuple(layers), clip.frames, replace(run, progress=within(run.progress, 70, 95)))
 
 
-def _write(request: Score, clip: Clip, mix: AudioReader, run: TaskRun) -> Path:
-    path = clip.info.path
-    output = run.scratch / f"{path.stem}-scored.{request.format or path.suffix.lstrip('.').lower()}"
-    if clip.info.has_video:
-        replace_sound(path, mix, output)
+def _write(mix: AudioReader, info: MediaInfo, output: Path) -> None:
+    if info.has_video:
+        replace_sound(info.path, mix, output)
     else:
-        encode(mix, output, format_of(output), tags=clip.info.tags)
-    return output
+        encode(mix, output, format_of(output), tags=info.tags)
 
 
 def _plot(scored: Scored, run: TaskRun) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -20,8 +21,6 @@ from sottovoce.recipe import Skipped
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import Request, Source, StemName
 
-
-
 FormatName = Literal["wav", "flac", "mp3", "opus", "ogg", "m4a"]
 
 
@@ -29,7 +28,9 @@ class Sink(StemWriter, Protocol):
     """A `StemWriter` that is closed after use."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, *raised: object) -> bool | None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool | None: ...
 
 
 SinkT = TypeVar("SinkT", bound=Sink)
