@@ -19,18 +19,19 @@ MAY_IMPORT = {
     "dsp": VALUES,
     "media": (*VALUES, "dsp"),
     "database": VALUES,
+    "weights": VALUES,
     "synth": (*VALUES, "dsp"),
     "composer": (*VALUES, "dsp", "synth"),
     "library": (*VALUES, "dsp", "media", "database"),
-    "engines": (*VALUES, "dsp", "media", "composer"),
+    "engines": (*VALUES, "dsp", "media", "weights", "composer"),
     "tasks": (*VALUES, "dsp", "media", "engines"),
     "config_file": ("errors", "media"),
     "settings": (*VALUES, "engines", "tasks", "config_file"),
     "places": (*VALUES, "media"),
-    "studio": (*VALUES, "places", "dsp", "media", "database", "library", "engines", "tasks", "settings"),
+    "studio": (*VALUES, "places", "dsp", "media", "weights", "database", "library", "engines", "tasks", "settings"),
     "doctor": (*VALUES, "dsp", "media", "library", "engines", "settings", "studio"),
     "calls": (*VALUES, "library", "tasks", "studio"),
-    "cli": (*VALUES, "dsp", "library", "engines", "tasks", "settings", "places", "studio", "doctor"),
+    "cli": (*VALUES, "dsp", "weights", "library", "engines", "tasks", "settings", "places", "studio", "doctor"),
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "service", "factory", "handler", "misc"}
 VERBS = {"generate", "separate", "score", "mood"}

@@ -272,3 +272,29 @@ def test_reading_settings_imports_no_arrays_and_no_database() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_keys_come_from_their_own_place_first(home: Path) -> None:
+    environ = {"LALALAI_API_KEY": "first", "SYSTEM_LALALAI_ACTIVATION_KEY": "second", "MUSICGEN_API_KEY": " third\n"}
+    plain = settings.load_settings()
+    assert plain.credentials(environ) == {"lalalai": "first", "musicgen": "third"}
+    assert plain.credentials({"SYSTEM_LALALAI_ACTIVATION_KEY": "second"}) == {"lalalai": "second"}
+    home.mkdir()
+    (home / "key").write_text("mine\n")
+    assert settings.load_settings({"lalalai.api_key_file": str(home / "key")}).credentials(environ)["lalalai"] == "mine"
+    own = settings.load(environ={"SOTTO_LALALAI__API_KEY": "0wn-s3cret"})
+    assert own.settings.credentials(environ)["lalalai"] == "0wn-s3cret"
+    assert own.shown()["lalalai.api_key"]["value"] == "(secret)"
+    assert "0wn-s3cret" not in repr(own)
+    with pytest.raises(errors.InputUnreadable, match="nowhere"):
+        settings.load_settings({"lalalai.api_key_file": str(home / "nowhere")}).credentials({})
+
+
+def test_the_hubs_own_variables_are_honoured() -> None:
+    usual = settings.hub_places({})
+    assert (usual.endpoint, usual.offline) == (None, False)
+    assert usual.cache == Path("~/.cache/huggingface/hub").expanduser()
+    assert settings.hub_places({"HF_HOME": "/a"}).cache == Path("/a/hub")
+    assert settings.hub_places({"HF_HOME": "/a", "HF_HUB_CACHE": "/b"}).cache == Path("/b")
+    assert settings.hub_places({"HF_ENDPOINT": "https://mirror.example"}).endpoint == "https://mirror.example"
+    assert settings.hub_places({"HF_HUB_OFFLINE": "1"}).offline

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests.servers.hub import HubServer, hub_server
+from tests.servers.lalalai import KEY as LALALAI_KEY
+from tests.servers.lalalai import LalalaiServer, lalalai_server
+from tests.servers.musicgen import musicgen_server
 
-from sottovoce.audio import Audio
+from sottovoce import errors
+from sottovoce.audio import Audio, Stem
+from sottovoce.engines.base import Separator
+from sottovoce.engines.catalog import SEPARATORS
+from sottovoce.engines.lalalai import Lalalai
+from sottovoce.engines.musicgen_separate import MusicgenSeparate
 from sottovoce.library.track import Track
 from sottovoce.media.decode import decode
 from sottovoce.media.encode import encode, format_of
@@ -20,6 +32,9 @@ from sottovoce.tasks.generate import Generate
 from sottovoce.tasks.mood import ReadMood
 from sottovoce.tasks.score import Score
 from sottovoce.tasks.separate import Separate
+from sottovoce.weights.download import Hub
+from sottovoce.weights.manifest import Model, ModelFile
+from sottovoce.weights.store import Store
 
 RATE = 48_000
 
@@ -142,6 +157,170 @@ def mood_readers(bench: Bench) -> None:
             assert studio.run(studio.request(ReadMood, {"source": {"path": bench.clip}})).report["engine"] == name
 
 
+@contextmanager
+def tiny_model(bench: Bench, **settings: Any) -> Iterator[tuple[Store, HubServer]]:
+    """The studio's store with a model of one file, at a hub of the test's own."""
+    content = b"weights" * 1000
+    file = ModelFile(name="one.safetensors", bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    facts = {"licence": "MIT", "quality": "none", "memory_mb": 1, "advice": "for tests"}
+    model = Model(name="tiny", repository="someone/Tiny", revision="a" * 40, files=(file,), **facts)  # type: ignore[arg-type]
+    with hub_server() as hub, bench.studio(**settings) as studio:
+        hub.publish("someone/Tiny", "a" * 40, one=content)
+        yield replace(studio.weights, hub=Hub(hub.url), caches=(), manifest={"tiny": model}), hub
+
+
+def models_directory(bench: Bench) -> None:
+    with tiny_model(bench, models__directory=str(bench.folder / "weights")) as (store, _):
+        assert store.pull("tiny")[0].is_relative_to(bench.folder / "weights")
+
+
+def pull(bench: Bench) -> None:
+    for policy in ("never", "ask"):
+        with tiny_model(bench, models__directory=str(bench.folder), models__pull=policy) as (store, hub):
+            with pytest.raises(errors.ModelNotFound):
+                store.located("tiny")
+            assert not hub.asked
+    with tiny_model(bench, models__directory=str(bench.folder), models__pull="auto") as (store, _):
+        assert store.located("tiny")
+
+
+def offline(bench: Bench) -> None:
+    with tiny_model(bench, models__directory=str(bench.folder), models__offline=True) as (store, hub):
+        with pytest.raises(errors.ModelDownloadFailed):
+            store.pull("tiny")
+        assert not hub.asked
+
+
+def by_lalalai(bench: Bench, service: LalalaiServer, **settings: Any) -> Done:
+    with bench.studio(**settings) as studio:
+        config = Lalalai.Config.model_validate(studio.engines.configs["lalalai"])
+        engine = Lalalai(config, base_url=service.url, sleep=lambda seconds: None)
+        studio.engines.preload(SEPARATORS, "lalalai", cast("Separator", engine))
+        request = studio.request(Separate, {"source": {"path": bench.clip}, "engine": "lalalai"})
+        return studio.run(request, into=bench.folder / "stems")
+
+
+def lalalai_key(bench: Bench) -> None:
+    with lalalai_server() as service:
+        assert list(by_lalalai(bench, service, lalalai__api_key=LALALAI_KEY).stems) == ["vocals"]
+        with pytest.raises(errors.BackendNotInstalled):
+            by_lalalai(bench, service)
+
+
+def lalalai_key_file(bench: Bench) -> None:
+    (bench.folder / "key").write_text(f"{LALALAI_KEY}\n")
+    with lalalai_server() as service:
+        assert by_lalalai(bench, service, lalalai__api_key_file=str(bench.folder / "key")).stems
+
+
+def max_minutes_per_job(bench: Bench) -> None:
+    with lalalai_server() as service:
+        long = {"lalalai__api_key": LALALAI_KEY, "lalalai__max_minutes_per_job": 1}
+        assert by_lalalai(bench, service, **long).stems
+        encode(Audio(np.zeros((1, 61 * RATE), np.float32), RATE), bench.clip, format_of(bench.clip))
+        with pytest.raises(errors.InvalidParameter, match="max_minutes_per_job"):
+            by_lalalai(bench, service, **long)
+
+
+def by_musicgen(bench: Bench, **settings: Any) -> Done:
+    with bench.studio(**settings) as studio:
+        config = MusicgenSeparate.Config.model_validate(studio.engines.configs["musicgen"])
+        ticks = itertools.count()
+        engine = MusicgenSeparate(config, clock=lambda: float(next(ticks)), sleep=lambda seconds: None)
+        studio.engines.preload(SEPARATORS, "musicgen-separate", cast("Separator", engine))
+        request = studio.request(Separate, {"source": {"path": bench.clip}, "engine": "musicgen-separate"})
+        return studio.run(request, into=bench.folder / "stems")
+
+
+def enabled(bench: Bench) -> None:
+    with musicgen_server() as server, pytest.raises(errors.BackendNotInstalled, match="switched off"):
+        by_musicgen(bench, musicgen__base_url=server.url, musicgen__enabled=False)
+
+
+def base_url(bench: Bench) -> None:
+    with pytest.raises(errors.BackendNotInstalled, match="configured"):
+        by_musicgen(bench)
+    with musicgen_server() as server:
+        assert len(by_musicgen(bench, musicgen__base_url=server.url).stems) == 4
+
+
+def timeout_seconds(bench: Bench) -> None:
+    with musicgen_server() as server:
+        server.script = [{"status": "processing", "progress": 1}]
+        with pytest.raises(errors.TimedOut, match="5 s"):
+            by_musicgen(bench, musicgen__base_url=server.url, musicgen__timeout_seconds=5)
+
+
+def musicgen_key(bench: Bench) -> None:
+    with musicgen_server() as server:
+        server.key = "s3cret"
+        assert by_musicgen(bench, musicgen__base_url=server.url, musicgen__api_key="s3cret").stems
+        with pytest.raises(errors.RemoteFailed, match="Missing"):
+            by_musicgen(bench, musicgen__base_url=server.url)
+
+
+def musicgen_key_file(bench: Bench) -> None:
+    (bench.folder / "key").write_text("s3cret")
+    with musicgen_server() as server:
+        server.key = "s3cret"
+        file = str(bench.folder / "key")
+        assert by_musicgen(bench, musicgen__base_url=server.url, musicgen__api_key_file=file).stems
+
+
+def stems_of(bench: Bench, **settings: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """The report of a separation by Demucs with small random networks, and its vocals."""
+    pytest.importorskip("demucs", reason="the extra demucs is not installed")
+    from tests.engines import tiny_demucs as tiny
+
+    folder = bench.folder / "weights"
+    if not folder.exists():
+        folder.mkdir()
+        tiny.save(tiny.htdemucs(), folder / "955717e8.safetensors")
+        tiny.save(tiny.hdemucs(), folder / "75fc33f5.safetensors")
+    with bench.studio(**settings) as studio:
+        vars(studio)["weights"] = tiny.Folder(folder)
+        fields = {"source": {"path": bench.clip}, "engine": "demucs", "preview": 2, "options": {"runtime": "torch"}}
+        done = studio.run(studio.request(Separate, fields), into=bench.folder / "stems")
+        return dict(done.report), decode(done.stems[Stem("vocals")]).samples
+
+
+def demucs_model(bench: Bench) -> None:
+    for model in ("htdemucs", "hdemucs_mmi"):
+        assert stems_of(bench, demucs__model=model)[0]["model"] == model
+
+
+def demucs_device(bench: Bench) -> None:
+    assert stems_of(bench, demucs__device="cpu")[0]["options"]["device"] == "cpu"
+    with pytest.raises(errors.InvalidParameter, match="no device 'cuda:99'"):
+        stems_of(bench, demucs__device="cuda:99")
+
+
+def demucs_precision(bench: Bench) -> None:
+    (exact, one), (fast, other) = (stems_of(bench, demucs__precision=name) for name in ("exact", "fast"))
+    assert (exact["options"]["precision"], fast["options"]["precision"]) == ("exact", "fast")
+    assert not np.array_equal(one, other)
+
+
+def demucs_overlap(bench: Bench) -> None:
+    one, other = (stems_of(bench, demucs__overlap=overlap)[1] for overlap in (0, 0.5))
+    assert not np.array_equal(one, other)
+
+
+def demucs_shifts(bench: Bench) -> None:
+    one, other = (stems_of(bench, demucs__shifts=shifts)[1] for shifts in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def demucs_segment(bench: Bench) -> None:
+    one, other = (stems_of(bench, demucs__model="hdemucs_mmi", demucs__segment=segment)[1] for segment in (1, None))
+    assert not np.array_equal(one, other)
+
+
+def demucs_threads(bench: Bench) -> None:
+    for threads in (1, 2):
+        assert stems_of(bench, demucs__threads=threads)[0]["options"]["threads"] == threads
+
+
 EFFECTS: dict[str, Callable[[Bench], None]] = {
     "audio.auto_music": auto_music,
     "audio.music_source": music_source,
@@ -151,12 +330,30 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "audio.music_volume_db": music_volume_db,
     "audio.fade_in_seconds": fade_in_seconds,
     "audio.fade_out_seconds": fade_out_seconds,
+    "demucs.model": demucs_model,
+    "demucs.device": demucs_device,
+    "demucs.precision": demucs_precision,
+    "demucs.overlap": demucs_overlap,
+    "demucs.shifts": demucs_shifts,
+    "demucs.segment": demucs_segment,
+    "demucs.threads": demucs_threads,
     "library.directory": directory,
     "library.database_url": database_url,
     "library.loudness_lufs": loudness_lufs,
     "engines.generators": generators,
     "engines.separators": separators,
     "engines.mood_readers": mood_readers,
+    "models.directory": models_directory,
+    "models.pull": pull,
+    "models.offline": offline,
+    "lalalai.api_key": lalalai_key,
+    "lalalai.api_key_file": lalalai_key_file,
+    "lalalai.max_minutes_per_job": max_minutes_per_job,
+    "musicgen.enabled": enabled,
+    "musicgen.base_url": base_url,
+    "musicgen.timeout_seconds": timeout_seconds,
+    "musicgen.api_key": musicgen_key,
+    "musicgen.api_key_file": musicgen_key_file,
 }
 
 
@@ -165,5 +362,7 @@ def test_every_setting_has_its_test() -> None:
 
 
 @pytest.mark.parametrize("key", EFFECTS)
-def test_the_setting_acts(key: str, tmp_path: Path) -> None:
+def test_the_setting_acts(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LALALAI_API_KEY", "SYSTEM_LALALAI_ACTIVATION_KEY", "MUSICGEN_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
     EFFECTS[key](Bench(tmp_path))

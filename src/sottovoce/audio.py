@@ -23,6 +23,9 @@ STEMS: tuple[Stem, ...] = tuple(
     )
 )  # fmt: skip
 
+#: What a separator's stems leave of the source, where it is asked for.
+RESIDUAL = Stem("residual")
+
 #: Rate of everything generated or mixed, in Hz.
 DELIVERY_RATE = 48_000
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from platformdirs import user_config_path, user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from platformdirs import user_cache_path, user_config_path, user_data_path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from sottovoce import config_file, errors
@@ -25,8 +25,20 @@ PROJECT_FILE = Path("sotto.yaml")
 DEFAULT = "default"
 OVERRIDE = "this command"
 
-#: Folders among the settings: in a file they are relative to its own folder.
-_FOLDERS = ("library.directory", "audio.local_music_dir")
+#: Paths among the settings: in a file they are relative to its own folder.
+_PATHS = (
+    "library.directory",
+    "audio.local_music_dir",
+    "models.directory",
+    "lalalai.api_key_file",
+    "musicgen.api_key_file",
+)
+
+#: Where keys of remote engines are looked for beside the settings' own places; the first that is set counts.
+_KEYS = {
+    "lalalai": ("LALALAI_API_KEY", "SYSTEM_LALALAI_ACTIVATION_KEY"),
+    "musicgen": ("MUSICGEN_API_KEY",),
+}
 
 
 def _engine_names(value: object) -> object:
@@ -128,20 +140,139 @@ class EngineSettings(Section):
     )
 
 
+class ModelSettings(Section):
+    """Where model files are kept, and when they are fetched."""
+
+    directory: Folder | None = Field(
+        default=None,
+        description="The folder of the model files; left out, `models` in the library's place. Files in the cache that `HF_HUB_CACHE` or `HF_HOME` names are used too.",
+    )
+    pull: Literal["ask", "auto", "never"] = Field(
+        default="ask",
+        description="What happens when a model is needed and missing: `ask` at a terminal, fetch it (`auto`), or only `sotto models pull` fetches (`never`).",
+    )
+    offline: bool = Field(default=False, description="Whether nothing is ever fetched; `HF_HUB_OFFLINE` says the same.")
+
+
+class DemucsSettings(Section):
+    """Demucs, the separator that runs here; a request can say otherwise."""
+
+    model: str = Field(
+        default="htdemucs",
+        pattern=r"^[a-z0-9_]+$",
+        description="The model: `htdemucs` for most, `htdemucs_ft` for quality; `sotto models list` shows all.",
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where it runs: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is a graphics card if there is one.",
+    )
+    precision: Literal["auto", "exact", "fast"] = Field(
+        default="auto",
+        description="`exact` is as demucs does it; `fast` reckons in bfloat16 where the processor can; `auto` is fast where that stays below -40 dB.",
+    )
+    overlap: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="How much of a chunk the next one covers; less is faster, 0.1 is mostly fine.",
+    )
+    shifts: int = Field(
+        default=0, ge=0, le=20, description="Over how many shifted passes to average; each costs the whole time again."
+    )
+    segment: float | None = Field(
+        default=None,
+        gt=0,
+        le=120,
+        description="Seconds of a chunk, for `mdx` and `hdemucs` models; shorter takes less memory.",
+    )
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
+        default="auto", description="Threads of the processor; `auto` is one for each core."
+    )
+
+
+class KeyedSettings(Section):
+    """Of an engine elsewhere that wants a key: from the environment, or a file that holds nothing else."""
+
+    api_key: SecretStr | None = Field(
+        default=None, description="The key; only from the environment, never from a file of settings."
+    )
+    api_key_file: Folder | None = Field(default=None, description="A file that holds the key and nothing else.")
+
+
+class LalalaiSettings(KeyedSettings):
+    """lalal.ai: separation elsewhere, paid by the minute; used only when it is named."""
+
+    max_minutes_per_job: float = Field(
+        default=30.0, ge=1, le=6000, description="The most minutes (length × stems) that one separation may cost."
+    )
+
+
+class MusicgenSettings(KeyedSettings):
+    """A MusicGen server."""
+
+    enabled: bool = Field(default=True, description="Whether the server is used at all.")
+    base_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+",
+        description="Where the server answers, such as `http://localhost:8000`; left out, none is asked.",
+    )
+    timeout_seconds: float = Field(
+        default=10800.0, ge=1, le=86400, description="How long one job there may take, in seconds."
+    )
+
+
 class Settings(Section):
     """Everything that can be set."""
 
     audio: AudioSettings = Field(default_factory=AudioSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     engines: Annotated[EngineSettings, BeforeValidator(_sections)] = Field(default_factory=EngineSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    demucs: DemucsSettings = Field(default_factory=DemucsSettings)
+    lalalai: LalalaiSettings = Field(default_factory=LalalaiSettings)
+    musicgen: MusicgenSettings = Field(default_factory=MusicgenSettings)
 
     def library_folder(self) -> Path:
         """The folder of the library; left out, the system's place for a user's data."""
         return self.library.directory or user_data_path("sottovoce")
 
+    def cache_folder(self) -> Path:
+        """The folder of what can be made again."""
+        return user_cache_path("sottovoce")
+
+    def models_folder(self) -> Path:
+        """The folder of the model files; left out, beside the library's usual place."""
+        return self.models.directory or user_data_path("sottovoce") / "models"
+
+    def credentials(self, environ: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """The keys of remote engines that are known here, by engine; InputUnreadable for a key file that cannot be read."""
+        environ = os.environ if environ is None else environ
+        sections: dict[str, KeyedSettings] = {"lalalai": self.lalalai, "musicgen": self.musicgen}
+        keys = {name: _key_of(section, _KEYS[name], environ) for name, section in sections.items()}
+        return {name: key for name, key in keys.items() if key}
+
     def engine_sections(self) -> Mapping[str, Mapping[str, Any]]:
         """The sections `engines.<name>`, each to be checked by the engine it belongs to."""
         return self.engines.model_extra or {}
+
+
+@dataclass(frozen=True)
+class HubPlaces:
+    """Where the tools of Hugging Face are told to look: address (None: the usual), cache folder, and whether to stay offline."""
+
+    endpoint: str | None
+    cache: Path
+    offline: bool
+
+
+def hub_places(environ: Mapping[str, str] | None = None) -> HubPlaces:
+    """What HF_ENDPOINT, HF_HUB_CACHE, HF_HOME and HF_HUB_OFFLINE say."""
+    environ = os.environ if environ is None else environ
+    home = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    cache = Path(environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    offline = environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
+    return HubPlaces(environ.get("HF_ENDPOINT") or None, cache, offline)
 
 
 @dataclass(frozen=True)
@@ -156,7 +287,7 @@ class Loaded:
         values = config_file.flat(self.settings.model_dump(mode="json"))
         return {
             key: {
-                "value": "(secret)" if config_file.is_secret(key) else value,
+                "value": "(secret)" if config_file.is_secret(key) and value is not None else value,
                 "origin": self.origins.get(key, DEFAULT),
             }
             for key, value in values.items()
@@ -213,7 +344,7 @@ def set_value(key: str, text: str) -> Any:
     path = user_file()
     config_file.refuse_secret(key, path)
     layer, given = _file_layer(path), _parsed(text)
-    if key in _FOLDERS and given is not None:
+    if key in _PATHS and given is not None:
         given = Path(text).expanduser().absolute()
     settings = _validated({**layer.values, key: given}, {**layer.origins, key: OVERRIDE})
     value = config_file.flat(settings.model_dump(mode="json"))[key]
@@ -230,6 +361,17 @@ def rows() -> Iterator[Row]:
             yield Row(f"{name}.{key}", _type(field), _range(field), _default(field), field.description or "")
 
 
+def _key_of(section: KeyedSettings, variables: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    if section.api_key is not None:
+        return section.api_key.get_secret_value()
+    if section.api_key_file is None:
+        return next((environ[name].strip() for name in variables if environ.get(name, "").strip()), None)
+    try:
+        return section.api_key_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.InputUnreadable(f"the key in {section.api_key_file} cannot be read: {error}") from None
+
+
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     """`SOTTO_AUDIO__DUCKING_RATIO=3`; an empty value counts as not set."""
     found = {
@@ -242,7 +384,7 @@ def _environment_layer(environ: Mapping[str, str]) -> _Layer:
 
 def _file_layer(path: Path) -> _Layer:
     values = config_file.read(path)
-    for key in _FOLDERS:
+    for key in _PATHS:
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / Path(values[key]).expanduser())
     return _Layer(values, dict.fromkeys(values, str(path)))
@@ -295,7 +437,8 @@ def _type(field: FieldInfo) -> str:
         bool: "yes or no",
         float: "number",
         str: "text",
-        Path: "folder",
+        Path: "path",
+        SecretStr: "secret",
         tuple: "list of engines",
     }
     return names.get(_plain(field.annotation), "word")

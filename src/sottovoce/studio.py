@@ -14,7 +14,7 @@ from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
 from sottovoce.places import check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, ignore, within
-from sottovoce.settings import Settings, load_settings
+from sottovoce.settings import Settings, hub_places, load_settings
 
 # Tasks and engines bring in numpy, scipy and PyAV, which a list of tracks does without: they are imported by the methods that use them.
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sottovoce.tasks.outcome import MadeTrack, Outcome
     from sottovoce.tasks.request import Request, Source, TrackRef
     from sottovoce.tasks.score import Score
+    from sottovoce.weights.store import Consent, Store
 
 R = TypeVar("R", bound="Request")
 
@@ -48,6 +49,8 @@ class Studio:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings()
+        #: Asked before a missing model is fetched in the course of other work, where `models.pull` is `ask`.
+        self.consent: Consent | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +63,23 @@ class Studio:
         """The engines, in the user's order."""
         from sottovoce.engines.catalog import Catalog
 
-        return Catalog(orders=self._orders(), configs=self._sections())
+        return Catalog(orders=self._orders(), configs=self._sections(), weights=self.weights)
+
+    @cached_property
+    def weights(self) -> Store:
+        """The model files on this machine."""
+        from sottovoce.weights.download import HUB, Hub
+        from sottovoce.weights.store import Store
+
+        models, hub = self.settings.models, hub_places()
+        return Store(
+            self.settings.models_folder(),
+            offline=models.offline or hub.offline,
+            pull_policy=models.pull,
+            hub=Hub(hub.endpoint or HUB),
+            caches=(hub.cache,),
+            consent=lambda model, missing: self.consent is not None and self.consent(model, missing),
+        )
 
     @cached_property
     def library(self) -> Library:
@@ -86,7 +105,13 @@ class Studio:
         from sottovoce.tasks.outcome import TaskRun
 
         with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
-            run = TaskRun(within(progress, 0, 98), threads=cores(), scratch=scratch, locate=self.locate)
+            run = TaskRun(
+                within(progress, 0, 98),
+                threads=cores(),
+                credentials=self.settings.credentials(),
+                scratch=scratch,
+                locate=self.locate,
+            )
             outcome = TASKS[request.kind].function(request, self.engines, run)
             run.report("publish", 100)
             delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
@@ -193,7 +218,14 @@ class Studio:
 
     def _sections(self) -> dict[str, Mapping[str, Any]]:
         """What each engine's Config is read from: the section it names."""
-        return {"audio": self.settings.audio.model_dump(), **self.settings.engine_sections()}
+        keys, settings = self.settings.credentials(), self.settings
+        return {
+            "audio": settings.audio.model_dump(),
+            "demucs": {**settings.demucs.model_dump(), "cache": settings.cache_folder() / "compiled"},
+            "lalalai": {"max_minutes_per_job": settings.lalalai.max_minutes_per_job, "key_known": "lalalai" in keys},
+            "musicgen": settings.musicgen.model_dump(include={"enabled", "base_url", "timeout_seconds"}),
+            **settings.engine_sections(),
+        }
 
     def _defaults(self, kind: type[Request]) -> dict[str, Any]:
         """The settings' values for the fields of the same name."""

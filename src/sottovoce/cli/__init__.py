@@ -25,6 +25,7 @@ COMMANDS = {
     "inspect": "Check any audio file as every result is checked.",
     "library": "Your tracks: list, search, play, rate, tag, export, import, remove.",
     "replay": "Make a track again from its recipe, and prove it is the same.",
+    "models": "The weights of neural engines: list, pull, verify, remove.",
     "engines": "What is here, what it can do, and what the rest needs.",
     "config": "Show or set the settings, and say where each value comes from.",
     "doctor": "Check this installation and say how to mend it.",

@@ -9,11 +9,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sottovoce.cli.render import Bar
 from sottovoce.errors import InputUnreadable, InvalidParameter
+from sottovoce.progress import OnProgress
+
+if TYPE_CHECKING:
+    from sottovoce.weights.manifest import Model, ModelFile
+    from sottovoce.weights.store import Consent
 
 EngineOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the engine itself; repeatable.")
@@ -67,6 +73,19 @@ def readable_file(path: Path) -> Path:
     if not os.access(path, os.R_OK):
         raise InputUnreadable(f"{path} may not be read by you", hint=f"chmod u+r '{path}'")
     return path
+
+
+def consent(progress: OnProgress) -> Consent | None:
+    """How to ask whether a missing model may be fetched: at a terminal, beside the bar that shows the progress; elsewhere nobody is asked."""
+    if not (isinstance(progress, Bar) and sys.stdin.isatty()):
+        return None
+
+    def ask(model: Model, missing: tuple[ModelFile, ...]) -> bool:
+        sizes = [file.bytes for file in missing]
+        size = "size told at the pull" if None in sizes else f"{sum(size or 0 for size in sizes) / 1e6:.0f} MB"
+        return progress.ask(f"{model.name} is not here ({size}; {model.licence}; from {model.page}). Fetch it?")
+
+    return ask
 
 
 def notes(report: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from sottovoce.progress import OnProgress, Progress, ignore
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
 
 #: Columns of a table that goes into a file or a pipe, where nothing needs to be folded.
 _UNBOUND = 1000
@@ -63,12 +64,29 @@ def bar() -> Iterator[OnProgress]:
 
     columns = (TextColumn("{task.description:<14}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Bars(*columns, console=_console(sys.stderr), transient=True) as bars:
-        task = bars.add_task("start", total=100)
+        yield Bar(bars)
 
-        def report(progress: Progress) -> None:
-            bars.update(task, completed=progress.percent, description=progress.stage)
 
-        yield report
+class Bar:
+    """A bar on the terminal; it takes progress, and stands still while a question is asked."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task = bars.add_task("start", total=100)
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the work is."""
+        self._bars.update(self._task, completed=progress.percent, description=progress.stage)
+
+    def ask(self, question: str) -> bool:
+        """Ask a question that is no unless it is answered with yes."""
+        self._bars.stop()
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        finally:
+            self._bars.start()
 
 
 def show_error(error: SottovoceError, *, as_json: bool) -> None:

@@ -45,6 +45,7 @@ def command(
         into = output or Path(f"{'stdin' if source == '-' else path.stem}_stems")
         check_folder(into)
         with bar() as progress:
+            studio.consent = options.consent(progress)
             done = studio.run(request, progress, into=into)
     rows = list(done.stems.items())
     text = f"{clock(done.report['seconds'])} split by {done.report['engine']} in {done.report['took']:.1f} s\n{table(['stem', 'file'], rows)}"

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from sottovoce import errors
 from sottovoce.engines.base import Engine, EngineOptions, Generator, MoodReader, Separator, Unavailable
 from sottovoce.recipe import Skipped
+from sottovoce.weights.store import Store
 
 EngineT = TypeVar("EngineT", bound=Engine)
 ResultT = TypeVar("ResultT")
@@ -53,12 +54,13 @@ class Catalog:
     """The engines of this machine.
 
     `orders` is the user's order per kind (by group), the last being the built-in one; `configs` the settings section of each engine that
-    has one, by section name.
+    has one, by section name; `weights` are the model files that engines with trained models are given.
     """
 
     orders: Mapping[str, Sequence[str]]
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     device: str = "cpu"
+    weights: Store | None = None
     _loaded: dict[tuple[str, str], Engine] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -129,7 +131,7 @@ class Catalog:
             )
         cls = point.load()
         config = cls.Config.model_validate(dict(self.configs.get(cls.section or "", {})))
-        return cast("EngineT", cls(config, None, self.device))
+        return cast("EngineT", cls(config, self.weights, self.device))
 
 
 def engine_names(kind: Kind[Any]) -> tuple[str, ...]:

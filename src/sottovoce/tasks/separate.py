@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from sottovoce import errors
-from sottovoce.audio import AudioReader, Samples, Stem, StemWriter
+from sottovoce.audio import RESIDUAL, AudioReader, Samples, Stem, StemWriter
 from sottovoce.engines.base import Separation, Separator
 from sottovoce.engines.catalog import AUTO, SEPARATORS, Catalog, options_for
 from sottovoce.media.decode import FileReader
@@ -82,11 +82,13 @@ def split_into(
     """
 
     def call(engine: Separator) -> tuple[Separation, SinkT]:
-        wanted = _wanted(engine, request)
-        options = options_for(engine, request.options | ({"model": request.model} if request.model else {}))
+        _check_stems(engine, request)
+        options = options_for(engine, request.options | _wishes(engine, request))
         with open_sink(engine.name) as sink:
-            done = engine.separate(source, _Chosen(sink, source, wanted), options, run)
-        return replace(done, stems=wanted), sink
+            chosen = _Chosen(sink, source, request.only) if request.only else sink
+            done = engine.separate(source, chosen, options, run)
+        left = tuple(stem for stem in done.stems if stem == RESIDUAL)
+        return replace(done, stems=(*request.only, *left) if request.only else done.stems), sink
 
     ran = engines.run(SEPARATORS, request.engine, call)
     return Split(ran.engine, ran.result[0], ran.result[1], ran.skipped)
@@ -122,11 +124,11 @@ class _Head:
 
 
 class _Chosen:
-    """A `StemWriter` that lets the wanted stems through and makes each wanted `no_<stem>` as source minus stem."""
+    """A `StemWriter` that lets the wanted stems and a residual through and makes each wanted `no_<stem>` as source minus stem."""
 
     def __init__(self, sink: StemWriter, source: AudioReader, wanted: Sequence[Stem]) -> None:
         self._sink = sink
-        self._wanted = frozenset(wanted)
+        self._wanted = frozenset((*wanted, RESIDUAL))
         self._rests = {stem: _Running(source) for stem in wanted if stem.startswith("no_")}
 
     def write(self, stem: Stem, block: Samples) -> None:
@@ -156,14 +158,21 @@ def _form(name: FormatName) -> Format:
     return Format(name, bit_depth="24" if name in ("wav", "flac") else None)
 
 
-def _wanted(engine: Separator, request: Separate) -> tuple[Stem, ...]:
+def _check_stems(engine: Separator, request: Separate) -> None:
     given = engine.stems_of(request.model)
     missing = [stem for stem in request.only if stem.removeprefix("no_") not in given]
     if missing:
         raise errors.InvalidParameter(
             f"{engine.name} has no stem {', '.join(missing)}; it gives {', '.join(given)}, and no_<stem> for the rest of each"
         )
-    return request.only or given
+
+
+def _wishes(engine: Separator, request: Separate) -> dict[str, Any]:
+    """What the request says itself, as options: the model, and to engines that can save work by it the stems that must be made."""
+    wishes: dict[str, Any] = {"model": request.model} if request.model else {}
+    if request.only and "only" in engine.Options.model_fields:
+        wishes["only"] = tuple(dict.fromkeys(stem.removeprefix("no_") for stem in request.only))
+    return wishes
 
 
 def _report(split: Split[StemFiles], source: AudioReader, took: float) -> dict[str, Any]:

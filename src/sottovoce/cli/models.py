@@ -1,0 +1,123 @@
+"""`sotto models`: the weights of neural engines, listed, fetched, checked and removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sottovoce.cli.render import AsJson, bar, show, table
+
+if TYPE_CHECKING:
+    from sottovoce.weights.store import Checked, Listed
+
+app = typer.Typer(no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(help="One or more models, as `sotto models list` names them.")]
+_ELSEWHERE = "No GPU and no patience, or a stem none of these has (strings, wind, synth, lead vocals): --engine lalalai, paid by the minute and stem."
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Show the models, what each is good for, what it takes, and what is here."""
+    from sottovoce.studio import Studio
+
+    with Studio() as studio:
+        listed, folder = studio.weights.models(), studio.weights.folder
+    total = sum(one.bytes_here for one in listed)
+    rows = [
+        (
+            one.model.name,
+            _here(one),
+            ", ".join(one.model.stems),
+            one.model.quality,
+            *_takes(one),
+            one.model.licence,
+            one.model.advice,
+        )
+        for one in listed
+    ]
+    columns = ("model", "here", "stems", "quality", "size", "memory", "licence", "advice")
+    text = f"{table(columns, rows)}\n\n{_ELSEWHERE}\n{total / 1e6:.0f} MB in {folder}"
+    models = [_described(one) for one in listed]
+    show({"models": models, "bytes_on_disk": total, "folder": folder, "elsewhere": _ELSEWHERE}, text, as_json=as_json)
+
+
+@app.command("pull")
+def pull(names: Names, as_json: AsJson = False) -> None:
+    """Fetch models; a pull that was broken off goes on where it stopped."""
+    from sottovoce.studio import Studio
+
+    with Studio() as studio:
+        for name in names:
+            studio.weights.model(name)
+        pulled = {}
+        for name in names:
+            with bar() as progress:
+                pulled[name] = [str(path) for path in studio.weights.pull(name, progress)]
+    text = "\n".join(f"{name} is here: {', '.join(paths)}" for name, paths in pulled.items())
+    show({"pulled": pulled}, text, as_json=as_json)
+
+
+@app.command("verify")
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; left out, all that are here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file and compare it with the hash it must have."""
+    from sottovoce.studio import Studio
+
+    with Studio() as studio:
+        chosen = names or [one.model.name for one in studio.weights.models() if one.here or one.bytes_here]
+        with bar() as progress:
+            found = {name: studio.weights.verify(name, progress) for name in chosen}
+    rows = [(name, checked.file.name, checked.state, _said(name, checked)) for name in found for checked in found[name]]
+    fine = all(checked.state == "fine" for name in found for checked in found[name])
+    files = {name: [_file(checked) for checked in found[name]] for name in found}
+    text = table(("model", "file", "state", ""), rows) if rows else "No model is here."
+    show({"fine": fine, "models": files}, text, as_json=as_json)
+    if not fine:
+        raise typer.Exit(1)
+
+
+@app.command("rm")
+def remove(names: Names, as_json: AsJson = False) -> None:
+    """Remove models from the models folder; caches of other programs are left alone."""
+    from sottovoce.studio import Studio
+
+    with Studio() as studio:
+        for name in names:
+            studio.weights.model(name)
+        freed = {name: studio.weights.remove(name) for name in names}
+    text = "\n".join(f"{name}: {size / 1e6:.0f} MB given back" for name, size in freed.items())
+    show({"freed": freed}, text, as_json=as_json)
+
+
+def _here(one: Listed) -> str:
+    if one.here:
+        return "yes" if one.bytes_here else "in a cache"
+    return "partly" if one.bytes_here else "no"
+
+
+def _takes(one: Listed) -> tuple[str, str]:
+    size = one.model.bytes
+    return "told at the pull" if size is None else f"{size / 1e6:.0f} MB", f"{one.model.memory_mb / 1000:.1f} GB"
+
+
+def _described(one: Listed) -> dict[str, Any]:
+    return {
+        **one.model.model_dump(exclude={"files"}),
+        "bytes": one.model.bytes,
+        "files": [file.model_dump() for file in one.model.files],
+        "here": one.here,
+        "bytes_here": one.bytes_here,
+        "page": one.model.page,
+    }
+
+
+def _said(name: str, checked: Checked) -> str:
+    return str(checked.path) if checked.state == "fine" else f"{checked.detail}; sotto models pull {name}"
+
+
+def _file(checked: Checked) -> dict[str, Any]:
+    return {"file": checked.file.name, "state": checked.state, "path": checked.path, "detail": checked.detail}

@@ -1,0 +1,116 @@
+"""HTDemucs compiled for the processor: the core by OpenVINO, the Fourier transforms around it by torch."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import openvino
+import torch
+from demucs.htdemucs import HTDemucs
+from numpy.typing import NDArray
+
+from sottovoce.engines.demucs.core import Core, finished, prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What the compiled network depends on besides the weights.
+_LIBRARIES = ("openvino", "demucs", "torch")
+#: Chunks side by side: each takes a third of a gigabyte.
+_STREAMS = 2
+
+
+class CompiledNetwork:
+    """A network for the processor, in float32 or, `reduced`, with its products in bfloat16.
+
+    Two chunks run side by side, which is faster than all threads on one. The network's own weights are given up: those of the compiled
+    one are a copy.
+    """
+
+    fixed = True
+
+    def __init__(self, module: HTDemucs, model: openvino.Model, *, threads: int, reduced: bool = False) -> None:
+        self.rate = int(module.samplerate)
+        self.segment = int(module.segment * self.rate)
+        self._module = module.to("meta")
+        streams = min(_STREAMS, threads)
+        compiled = openvino.Core().compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32",
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": streams,
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+
+    def input_frames(self, frames: int) -> int:
+        """Always the length it was trained for."""
+        del frames
+        return self.segment
+
+    def split(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Stems of chunks, two at once."""
+        width = len(self._requests)
+        return np.concatenate(
+            [self._side_by_side(chunks[first : first + width]) for first in range(0, len(chunks), width)]
+        )
+
+    def _side_by_side(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            inputs = [prepared(self._module, torch.from_numpy(chunk[None])) for chunk in chunks]
+            for request, chunk in zip(self._requests, inputs, strict=False):
+                request.start_async([chunk.spectrum.numpy(), chunk.waveform.numpy()])
+            stems = []
+            for request, chunk in zip(self._requests, inputs, strict=False):
+                request.wait()
+                outputs = (torch.from_numpy(request.get_output_tensor(index).data) for index in (0, 1))
+                stems.append(finished(self._module, chunk, *outputs).numpy())
+        return np.concatenate(stems)
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16."""
+    return "BF16" in cast("Sequence[str]", openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def converted(module: HTDemucs, weights: Path, cache: Path | None) -> openvino.Model:
+    """The core of a network as OpenVINO has it; kept in the folder `cache` under the hash of its weights file."""
+    kept = cache / f"{fingerprint(weights)}.xml" if cache else None
+    if kept is not None and kept.exists():
+        return openvino.Core().read_model(kept)
+    model = _traced(module)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # The description is written last, so that one that is there has its weights.
+        draft = kept.with_name(f"{kept.stem}.draft.xml")
+        openvino.save_model(model, draft, compress_to_fp16=False)
+        draft.with_suffix(".bin").replace(kept.with_suffix(".bin"))
+        draft.replace(kept)
+    return model
+
+
+def fingerprint(weights: Path) -> str:
+    """A name for what comes of a weights file with the libraries that are here."""
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(" ".join(version(name) for name in _LIBRARIES).encode())
+    return digest.hexdigest()[:32]
+
+
+def _traced(module: HTDemucs) -> openvino.Model:
+    with torch.no_grad():
+        chunk = prepared(module, torch.zeros(1, 2, int(module.segment * module.samplerate)))
+        inputs: Any = (chunk.spectrum, chunk.waveform)
+        with warnings.catch_warnings():
+            # Tracing warns of lengths it takes as fixed, which they are here, and of its own end.
+            warnings.simplefilter("ignore")
+            trace = torch.jit.trace(Core(module), inputs, check_trace=False)
+        return openvino.convert_model(trace, example_input=inputs, input=[list(part.shape) for part in inputs])

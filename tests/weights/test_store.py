@@ -1,0 +1,335 @@
+"""Model files: what comes is what was pinned, and nothing else is ever used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.servers.hub import HubServer, hub_server
+
+from sottovoce import errors
+from sottovoce.progress import Progress
+from sottovoce.weights.download import Hub
+from sottovoce.weights.manifest import Model, ModelFile, builtin
+from sottovoce.weights.store import Store
+
+REPOSITORY, FIRST, SECOND = "someone/Tiny", "a" * 40, "b" * 40
+A = np.random.default_rng(1).bytes(3_000_001)
+B = np.random.default_rng(2).bytes(500_000)
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def tiny(*, known: bool = True, **changes: object) -> Model:
+    """A model of two files; where not `known`, without revision, sizes and hashes."""
+    files = [
+        ModelFile(
+            name=f"{name}.safetensors", bytes=len(content) if known else None, sha256=sha(content) if known else None
+        )
+        for name, content in (("one", A), ("two", B))
+    ]
+    made = Model(
+        name="tiny", repository=REPOSITORY, revision=FIRST if known else None, files=tuple(files), licence="MIT",
+        quality="none", memory_mb=1, advice="for tests",
+    )  # fmt: skip
+    return made.model_copy(update=changes)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with hub_server() as server:
+        server.publish(REPOSITORY, FIRST, one=A, two=B)
+        yield server
+
+
+class Waits(list[float]):
+    """A clock that only notes how long it was asked to sleep."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+def store(folder: Path, hub: HubServer, model: Model | None = None, **options: object) -> Store:
+    models = {"tiny": model or tiny()}
+    return Store(folder, hub=Hub(hub.url, sleep=Waits()), manifest=models, **options)  # type: ignore[arg-type]
+
+
+def contents(paths: tuple[Path, ...]) -> list[bytes]:
+    return [path.read_bytes() for path in paths]
+
+
+def test_a_pull_brings_every_file_and_reports_each_and_all(tmp_path: Path, hub: HubServer) -> None:
+    seen: list[Progress] = []
+    assert contents(store(tmp_path, hub).pull("tiny", seen.append)) == [A, B]
+    percents = [progress.percent for progress in seen]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert {(progress.step, progress.total) for progress in seen} >= {(1, 2), (2, 2)}
+    assert any("one.safetensors 100%" in progress.stage for progress in seen)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_second_pull_fetches_nothing(tmp_path: Path, hub: HubServer) -> None:
+    store(tmp_path, hub).pull("tiny")
+    asked = len(hub.asked)
+    again = store(tmp_path, hub)
+    assert contents(again.pull("tiny")) == contents(again.located("tiny")) == [A, B]
+    assert len(hub.asked) == asked
+
+
+def test_only_the_files_asked_for_come(tmp_path: Path, hub: HubServer) -> None:
+    paths = store(tmp_path, hub, pull_policy="auto").located("tiny", only=["two.safetensors"])
+    assert contents(paths) == [B]
+    assert not hub.fetches("one.safetensors")
+
+
+def test_a_cut_download_goes_on_from_its_byte(tmp_path: Path, hub: HubServer) -> None:
+    hub.break_off(["cut", "cut"])
+    assert contents(store(tmp_path, hub).pull("tiny")) == [A, B]
+    first, second, third = hub.fetches("one.safetensors")
+    assert "range" not in first
+    assert second["range"] == f"bytes={len(A) // 2}-"
+    assert third["range"].startswith("bytes=")
+    assert third["if-range"].strip('"')
+
+
+def test_a_killed_pull_is_taken_up_by_the_next(tmp_path: Path, hub: HubServer) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.percent > 40:
+            raise errors.Cancelled("stop")
+
+    with pytest.raises(errors.Cancelled):
+        store(tmp_path, hub).pull("tiny", stop)
+    with pytest.raises(errors.ModelNotFound):
+        store(tmp_path, hub).located("tiny")
+    part = next(tmp_path.rglob("*.part")).stat().st_size
+    assert 0 < part < len(A)
+    assert contents(store(tmp_path, hub).pull("tiny")) == [A, B]
+    assert hub.fetches("one.safetensors")[-1]["range"] == f"bytes={part}-"
+
+
+@pytest.mark.parametrize("fault", ["ignore-range", "wrong-range", "busy"])
+def test_a_server_that_does_not_resume_properly_gives_the_right_file_all_the_same(
+    tmp_path: Path, hub: HubServer, fault: str
+) -> None:
+    hub.break_off(["cut", fault])
+    assert contents(store(tmp_path, hub).pull("tiny")) == [A, B]
+
+
+def test_a_server_that_stays_busy_is_given_up_with_what_is_here(tmp_path: Path, hub: HubServer) -> None:
+    hub.break_off(["cut"] + ["busy"] * 6)
+    waits = Waits()
+    slow = Store(tmp_path, hub=Hub(hub.url, sleep=waits), manifest={"tiny": tiny()})
+    with pytest.raises(errors.ModelDownloadFailed, match=r"503.*1\.5 MB of it are here"):
+        slow.pull("tiny")
+    assert sorted(waits) == waits
+    assert contents(slow.pull("tiny")) == [A, B]
+
+
+@pytest.mark.parametrize("fault", ["flip", "short", "long"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_wrong_file_is_refused_and_leaves_nothing(tmp_path: Path, hub: HubServer, fault: str, known: bool) -> None:
+    hub.break_off([fault])
+    place = store(tmp_path, hub, tiny(known=known))
+    with pytest.raises(errors.ModelDownloadFailed, match=r"one\.safetensors"):
+        place.pull("tiny")
+    assert not list(tmp_path.rglob("one.safetensors*"))
+    assert contents(place.pull("tiny")) == [A, B]
+
+
+def test_a_byte_flipped_on_disk_is_refused_seen_and_mended(tmp_path: Path, hub: HubServer) -> None:
+    path = store(tmp_path, hub).pull("tiny")[1]
+    state = path.stat()
+    path.write_bytes(bytes([B[0] ^ 1]) + B[1:])
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(errors.ModelLoadFailed, match="damaged") as refused:
+        store(tmp_path, hub, pull_policy="auto").located("tiny")
+    assert "sotto models pull tiny" in refused.value.hint
+    assert [checked.state for checked in store(tmp_path, hub).verify("tiny")] == ["fine", "damaged"]
+    assert contents(store(tmp_path, hub).pull("tiny")) == [A, B]
+    assert len(hub.fetches("one.safetensors")) == 1
+
+
+def test_unknown_hashes_are_recorded_at_the_first_pull_and_hold(tmp_path: Path, hub: HubServer) -> None:
+    place = store(tmp_path, hub, tiny(known=False))
+    path = place.pull("tiny")[0]
+    found = place.model("tiny")
+    assert found.revision == FIRST
+    assert [(file.bytes, file.sha256) for file in found.files] == [(len(A), sha(A)), (len(B), sha(B))]
+    path.write_bytes(bytes([A[0] ^ 1]) + A[1:])
+    with pytest.raises(errors.ModelLoadFailed):
+        store(tmp_path, hub, tiny(known=False)).located("tiny")
+
+
+def test_a_repository_that_moved_on_does_not_change_what_is_pinned(tmp_path: Path, hub: HubServer) -> None:
+    hub.break_off(["cut"] + ["busy"] * 6)
+    with pytest.raises(errors.ModelDownloadFailed):
+        store(tmp_path, hub, tiny(known=False)).pull("tiny")
+    hub.publish(REPOSITORY, SECOND, one=B, two=A)
+    assert contents(store(tmp_path, hub, tiny(known=False)).pull("tiny")) == [A, B]
+
+
+def test_a_revision_that_vanished_is_noticed(tmp_path: Path, hub: HubServer) -> None:
+    hub.repositories[REPOSITORY] = {SECOND: hub.repositories[REPOSITORY][FIRST]}
+    with pytest.raises(errors.ModelDownloadFailed, match=r"no one\.safetensors at revision a"):
+        store(tmp_path, hub).pull("tiny")
+
+
+def test_an_answer_of_another_revision_is_refused(tmp_path: Path, hub: HubServer) -> None:
+    hub.commit = SECOND
+    with pytest.raises(errors.ModelDownloadFailed, match=f"revision {SECOND}"):
+        store(tmp_path, hub).pull("tiny")
+
+
+def test_a_removed_model_must_come_back_the_same(tmp_path: Path, hub: HubServer) -> None:
+    place = store(tmp_path, hub, tiny(known=False))
+    place.pull("tiny")
+    assert place.remove("tiny") == len(A) + len(B)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    hub.repositories[REPOSITORY][FIRST]["one.safetensors"] = B
+    hub.tells_sha = False
+    with pytest.raises(errors.ModelDownloadFailed, match="pinned"):
+        place.pull("tiny")
+
+
+def test_a_missing_model_names_the_command(tmp_path: Path, hub: HubServer) -> None:
+    with pytest.raises(errors.ModelNotFound) as missing:
+        store(tmp_path, hub).located("tiny")
+    assert missing.value.hint == "sotto models pull tiny"
+    assert not hub.asked
+
+
+def test_pull_policies(tmp_path: Path, hub: HubServer) -> None:
+    asked: list[str] = []
+
+    def refuse(model: Model, files: tuple[ModelFile, ...]) -> bool:
+        asked.append(f"{model.name} {len(files)}")
+        return False
+
+    with pytest.raises(errors.ModelNotFound):
+        store(tmp_path, hub, consent=refuse).located("tiny")
+    with pytest.raises(errors.ModelNotFound):
+        store(tmp_path, hub, consent=refuse, pull_policy="never").located("tiny")
+    assert asked == ["tiny 2"]
+    assert contents(store(tmp_path, hub, consent=lambda model, files: True).located("tiny")) == [A, B]
+
+
+def test_offline_fetches_nothing_and_uses_what_is_here(tmp_path: Path, hub: HubServer) -> None:
+    offline = store(tmp_path, hub, offline=True, pull_policy="auto")
+    with pytest.raises(errors.ModelNotFound, match="offline"):
+        offline.located("tiny")
+    with pytest.raises(errors.ModelDownloadFailed, match="offline"):
+        offline.pull("tiny")
+    assert not hub.asked
+    store(tmp_path, hub).pull("tiny")
+    assert contents(offline.located("tiny")) == [A, B]
+    assert contents(offline.pull("tiny")) == [A, B]
+
+
+def cached(cache: Path, revision: str, content: dict[str, bytes], *, linked: bool = True) -> None:
+    """A cache as Hugging Face's own tools leave it: blobs by hash, links to them by revision and name."""
+    repository = cache / "models--someone--Tiny"
+    snapshot = repository / "snapshots" / revision
+    for folder in (snapshot, repository / "blobs", repository / "refs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (repository / "refs" / "main").write_text(revision)
+    for name, data in content.items():
+        blob = repository / "blobs" / sha(data)
+        blob.write_bytes(data)
+        if linked:
+            (snapshot / f"{name}.safetensors").symlink_to(blob)
+        else:
+            blob.replace(snapshot / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("linked", [True, False])
+def test_files_in_a_cache_are_used_after_hashing(tmp_path: Path, hub: HubServer, known: bool, linked: bool) -> None:
+    cached(tmp_path / "hub", SECOND, {"one": A, "two": B}, linked=linked)
+    place = store(tmp_path / "ours", hub, tiny(known=known), caches=(tmp_path / "hub",))
+    assert contents(place.located("tiny")) == [A, B]
+    assert place.model("tiny").files[0].sha256 == sha(A)
+    assert place.models()[0].here
+    assert not hub.asked
+    assert place.remove("tiny") == 0
+    assert contents(place.located("tiny")) == [A, B]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_damaged_file_in_a_cache_is_not_used(tmp_path: Path, hub: HubServer, known: bool) -> None:
+    cached(tmp_path / "hub", FIRST, {"one": A, "two": B})
+    (tmp_path / "hub" / "models--someone--Tiny" / "blobs" / sha(A)).write_bytes(bytes([A[0] ^ 1]) + A[1:])
+    place = store(tmp_path / "ours", hub, tiny(known=known), caches=(tmp_path / "hub",))
+    with pytest.raises(errors.ModelNotFound, match=r"the copy in .* is another file"):
+        place.located("tiny")
+    assert contents(place.pull("tiny")) == [A, B]
+    assert not hub.fetches("two.safetensors")
+
+
+def test_a_full_disk_is_said_before_anything_comes(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil's own
+    monkeypatch.setattr("shutil.disk_usage", lambda place: usage(1, 1, 65 << 20))
+    with pytest.raises(errors.DiskFull, match="4 MB are to be fetched"):
+        store(tmp_path, hub).pull("tiny")
+    assert not hub.asked
+    with pytest.raises(errors.DiskFull):
+        store(tmp_path, hub, tiny(known=False)).pull("tiny")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_two_pulls_at_once_fetch_once(tmp_path: Path, hub: HubServer) -> None:
+    stores = [Store(tmp_path, hub=Hub(hub.url), manifest={"tiny": tiny()}) for _ in range(3)]
+    results: list[list[bytes]] = []
+    threads = [threading.Thread(target=lambda one=one: results.append(contents(one.pull("tiny")))) for one in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [[A, B]] * 3
+    assert len(hub.fetches("one.safetensors")) == 1
+
+
+def test_a_hub_that_is_not_there_is_no_reason_to_ask_another(tmp_path: Path, hub: HubServer) -> None:
+    dead = Store(tmp_path, hub=Hub("http://127.0.0.1:9", sleep=Waits()), manifest={"tiny": tiny(known=False)})
+    with pytest.raises(errors.ModelDownloadFailed, match=r"127\.0\.0\.1:9"):
+        dead.pull("tiny")
+    assert not hub.asked
+
+
+def test_an_unknown_model_lists_those_there_are(tmp_path: Path, hub: HubServer) -> None:
+    with pytest.raises(errors.InvalidParameter, match="there are tiny"):
+        store(tmp_path, hub).located("huge")
+    with pytest.raises(errors.InvalidParameter, match=r"no file x\.th"):
+        store(tmp_path, hub).located("tiny", only=["x.th"])
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, hub: HubServer) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.OutputNotWritable, match="cannot be written"):
+        store(tmp_path / "file" / "models", hub).pull("tiny")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", ".hidden", "a//b"])
+def test_a_manifest_cannot_name_a_place_outside(name: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        ModelFile(name=name)
+
+
+def test_the_manifest_that_ships_is_complete_where_it_claims_to_be() -> None:
+    for model in builtin().values():
+        hashes = {file.sha256 is not None and file.bytes is not None for file in model.files}
+        assert hashes == {model.revision is not None}, model.name
+        assert model.advice
+        assert model.stems
+    assert {"htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx_extra"} <= set(builtin())
+    assert len(builtin()["htdemucs_ft"].files) == 4
