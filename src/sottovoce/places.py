@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sottovoce import errors
-from sottovoce.media.draft import writing
+from sottovoce.media.draft import draft, writing
 from sottovoce.media.formats import BitDepth, format_of
 
 _PIECE = 1 << 20
@@ -50,18 +50,19 @@ def check_output(path: Path, *, bit_depth: BitDepth | None = None, bitrate: int 
 
 def check_place(path: Path) -> None:
     """Before any work: whether a file can be written at a path."""
-    if path.is_dir():
-        raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise errors.OutputNotWritable(
-            f"there is no folder {path.absolute().parent}", hint=f"mkdir -p '{path.absolute().parent}'"
-        )
-    check_folder(path.absolute().parent)
+    folder = path.absolute().parent
+    with writing(path):
+        if path.is_dir():
+            raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
+        if not folder.is_dir():
+            raise errors.OutputNotWritable(f"there is no folder {folder}", hint=f"mkdir -p '{folder}'")
+    check_folder(folder)
 
 
 def check_folder(folder: Path) -> None:
     """Before any work: whether files can be put into the folder, or it can be made."""
-    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    with writing(folder):
+        there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     if not there.is_dir():
         raise errors.OutputNotWritable(
             f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o."
@@ -81,12 +82,9 @@ def deliver(path: Path, target: Path | None) -> Path:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        part = target.with_name(f".{target.name}.part")
-        try:
+        with draft(target) as part:
             shutil.copyfile(path, part)
-            return part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        return target
 
 
 def _sweep(place: Path) -> None:

@@ -82,12 +82,16 @@ class Studio:
         files: Mapping[str, Path] = NOWHERE,
     ) -> Done:
         """Do a request now: tracks go into the library, other stems into the folder `into`, files to the paths given by name."""
+        from threadpoolctl import threadpool_limits
+
         from sottovoce.tasks import TASKS
         from sottovoce.tasks.outcome import TaskRun
 
         with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
             run = TaskRun(within(progress, 0, 98), threads=cores(), scratch=scratch, locate=self.locate)
-            outcome = TASKS[request.kind].function(request, self.engines, run)
+            # The same sums in the same order give the same bits; and the products are small, so that waiting threads only spin.
+            with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
+                outcome = TASKS[request.kind].function(request, self.engines, run)
             run.report("publish", 100)
             delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
             return self.publish(replace(outcome, files=delivered), getattr(request, "source", None), into)
@@ -155,11 +159,13 @@ class Studio:
         from sottovoce.recipe import read_recipe
 
         path = Path(name)
-        if path.is_file():
-            try:
+        try:
+            if path.is_file():
                 return read_recipe(path)
-            except ValueError as error:
-                raise errors.InvalidParameter(f"{path} is no recipe of this version: {error}") from None
+        except OSError as error:
+            raise errors.InputUnreadable(f"{path.name:.80} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise errors.InvalidParameter(f"{path} is no recipe of this version: {error}") from None
         recipe = self.library.get(name).recipe
         if recipe is None:
             raise errors.InvalidParameter(f"track {name} was imported, so it has no recipe")

@@ -75,6 +75,29 @@ def test_when_none_can_every_reason_is_given() -> None:
         catalog("absent").run(GENERATORS, AUTO, name_of)
 
 
+def test_a_wish_that_every_ready_engine_refuses_is_wrong_usage() -> None:
+    def call(engine: Generator) -> str:
+        raise errors.InvalidParameter(f"{engine.name} has no such option")
+
+    with pytest.raises(errors.InvalidParameter, match=r"absent: .*not here.*tone: tone has no such option"):
+        catalog("absent", "tone").run(GENERATORS, AUTO, call)
+
+
+@pytest.mark.parametrize("spelling", ["AUTO", " Auto "])
+def test_auto_is_read_like_every_name(spelling: str) -> None:
+    assert catalog("tone").run(GENERATORS, spelling, name_of).result == "tone"
+
+
+def test_settings_that_an_engine_does_not_know_are_wrong_usage() -> None:
+    class Radio(Tone):
+        Config = Station
+        section = "radio"
+
+    point = EntryPoint("radio", f"{__name__}:Radio", GENERATORS.group)
+    with pytest.raises(errors.InvalidParameter, match=r"radio.*retries"):
+        configured(Radio, point, {"radio": {"retries": "often"}})
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(errors.InvalidBackend, match="composer"):
         catalog("tone").get(GENERATORS, "orchestra")

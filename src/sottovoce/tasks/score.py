@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from threadpoolctl import threadpool_limits
 
 from sottovoce import errors
 from sottovoce.audio import AudioReader
@@ -128,12 +127,6 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
         require_plots()
     if request.seed is None:
         request = request.model_copy(update={"seed": secrets.randbelow(LARGEST_SEED + 1)})
-    # One BLAS thread: the same bits everywhere, and a quarter of the work, since the products are small and waiting threads spin.
-    with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
-        return _score(request, engines, run)
-
-
-def _score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
     info = probe(run.locate(request.source))
     output = _output(request, info, run)
     clip = _clip(request, info, engines, run)

@@ -93,8 +93,8 @@ def split_into(
 
 
 def head(source: AudioReader, seconds: float | None) -> AudioReader:
-    """The first seconds of a source, or all of it."""
-    return source if seconds is None else _Head(source, min(source.frames, round(seconds * source.rate)))
+    """The first seconds of a source (a sample at least), or all of it."""
+    return source if seconds is None else _Head(source, min(source.frames, max(1, round(seconds * source.rate))))
 
 
 @dataclass(frozen=True, eq=False)
