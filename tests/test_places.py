@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce import errors
-from sottovoce.places import check_folder, check_output, deliver, scratch_folder
+from sottovoce.places import check_apart, check_folder, check_output, deliver, scratch_folder
 
 
 @pytest.mark.parametrize("name", ["folder", "none/x.wav", "file/x.wav", "n" * 300 + ".wav"])
@@ -55,11 +55,29 @@ def test_a_result_replaces_what_was_there(
     assert [path.name for path in target.parent.iterdir()] == [name]
 
 
+def folders(place: Path) -> list[Path]:
+    return [path for path in place.iterdir() if path.is_dir()]
+
+
 def test_scratch_is_gone_afterwards_and_so_is_that_of_the_dead(tmp_path: Path) -> None:
-    dead = tmp_path / f"{2**22 + 1}-left"
-    dead.mkdir()
-    with pytest.raises(errors.Cancelled), scratch_folder(tmp_path) as folder:
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "half.wav").touch()
+    with scratch_folder(tmp_path) as folder:
         (folder / "half.wav").touch()
-        assert not dead.exists()
-        raise errors.Cancelled("stop")
-    assert list(tmp_path.iterdir()) == []
+        assert folders(tmp_path) == [folder]
+    assert folders(tmp_path) == []
+
+
+def test_scratch_that_someone_works_in_is_left_alone(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as first, scratch_folder(tmp_path) as second:
+        assert set(folders(tmp_path)) == {first, second}
+
+
+def test_the_source_is_never_replaced(tmp_path: Path) -> None:
+    source = tmp_path / "song.wav"
+    source.touch()
+    (tmp_path / "link.wav").symlink_to(source)
+    check_apart(tmp_path / "other.wav", source)
+    for target in (source, tmp_path / "link.wav"):
+        with pytest.raises(errors.InvalidParameter, match="never replaced"):
+            check_apart(target, source)

@@ -46,3 +46,7 @@ def test_the_recipe_of_any_file_has_a_name_that_can_be_written(tmp_path: Path, s
     assert path.name.endswith(".sotto.json")
     assert stem.startswith(path.name.removesuffix(".sotto.json"))
     assert len(os.fsencode(path.name)) <= 255
+
+
+def test_what_belongs_to_a_file_is_named_after_it() -> None:
+    assert beside(Path("out/night.flac"), "_stems.zip") == Path("out/night_stems.zip")

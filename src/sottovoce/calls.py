@@ -36,6 +36,10 @@ def generate(prompt: str, *, progress: OnProgress = ignore, studio: Studio | Non
     """Music from words, filed in the library: the track (`.audio` is its file). Wishes: duration, seed, bpm, key, mood, ... (`Generate`)."""
     with _studio(studio) as place:
         request = place.request(Generate, {"prompt": prompt, **wishes})
+        if request.versions > 1:
+            raise InvalidParameter(
+                "generate gives back one track; call it once for each seed, or run a Generate request with versions in a Studio"
+            )
         return place.run(request, progress).tracks[0]
 
 
@@ -121,9 +125,12 @@ def _studio(given: Studio | None) -> Iterator[Studio]:
 
 
 def _sound(samples: Samples, rate: int) -> Audio:
-    shape = np.shape(samples)
+    samples = np.asarray(samples)
+    shape = samples.shape
     if len(shape) != 2 or 0 in shape or rate <= 0 or not np.issubdtype(samples.dtype, np.floating):
-        raise InvalidParameter(f"samples must be floats [channels, frames], not {samples.dtype} {list(shape)} at {rate} Hz")
+        raise InvalidParameter(
+            f"samples must be floats [channels, frames], not {samples.dtype} {list(shape)} at {rate} Hz"
+        )
     if not np.isfinite(samples).all():
         raise InvalidParameter("samples must be numbers; some are infinite or none")
     return Audio(samples.astype(np.float32, copy=False), rate)

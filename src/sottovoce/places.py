@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,15 +21,23 @@ _PIECE = 1 << 20
 
 @contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
-    """A folder of this run's own in `place`, gone afterwards whatever happens; those of processes that are gone go too."""
+    """A folder of this run's own in `place`, gone afterwards whatever happens; those of processes that are gone go too.
+
+    Whoever works in a folder holds a lock on it, which ends with the process, in whichever container it ran.
+    """
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-        _sweep(place)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
+        with (place / ".lock").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            _sweep(place)
+            folder = Path(tempfile.mkdtemp(dir=place))
+            mine = os.open(folder, os.O_RDONLY)
+            fcntl.flock(mine, fcntl.LOCK_EX)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(mine)
 
 
 def clip_tag(path: Path) -> str:
@@ -71,6 +80,14 @@ def check_folder(folder: Path) -> None:
         raise errors.OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
 
 
+def check_apart(target: Path, source: Path) -> None:
+    """InvalidParameter if writing to `target` would replace the very file that is worked on."""
+    if target.exists() and target.samefile(source):
+        raise errors.InvalidParameter(
+            f"{target} is the source itself, which is never replaced", hint="Choose another name with -o."
+        )
+
+
 def deliver(path: Path, target: Path | None) -> Path:
     """Move a finished file to its place by a rename, so that no half of it is ever seen there."""
     if target is None:
@@ -88,18 +105,18 @@ def deliver(path: Path, target: Path | None) -> Path:
 
 
 def _sweep(place: Path) -> None:
-    """Remove the scratch folders of processes that are gone."""
+    """Remove the scratch folders that nobody works in."""
     for folder in place.iterdir():
-        owner = folder.name.partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        if folder.is_dir() and not _in_use(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def _in_use(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -107,12 +107,15 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def beside(path: Path) -> Path:
-    """Where the recipe of an exported file lies: `night.flac` -> `night.sotto.json`, the stem cut where that would be too long a name."""
+def beside(path: Path, ending: str = SUFFIX) -> Path:
+    """Where the recipe of an exported file lies: `night.flac` -> `night.sotto.json`; with another `ending`, what else belongs to it.
+
+    The stem is cut short where the name would be too long.
+    """
     stem = path.stem
-    while len(os.fsencode(stem + SUFFIX)) > _LONGEST_NAME:
+    while len(os.fsencode(stem + ending)) > _LONGEST_NAME:
         stem = stem[:-1]
-    return path.with_name(stem + SUFFIX)
+    return path.with_name(stem + ending)
 
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sottovoce import errors
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
-from sottovoce.places import check_place, clip_tag, deliver, scratch_folder
+from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, ignore, within
 from sottovoce.settings import Settings, load_settings
 
@@ -105,6 +105,7 @@ class Studio:
             request = request.model_copy(update={"music": self._earlier_take(path, request.take)})
         for target in [output, *([plot] if plot else [])]:
             check_place(target)
+            check_apart(target, path)
         done = self.run(request, progress, files={"output": output, **({"plot": plot} if plot else {})})
         clip = clip_tag(path)
         return replace(done, tracks=tuple(self.library.tag(track.id, clip) for track in done.tracks))
@@ -132,8 +133,14 @@ class Studio:
             self.library.add_stems(source.track, stems, engine=engine)
             stems = {stem: path for stem, path in self.library.stems(source.track, engine).items() if stem in stems}
         else:
-            stems = {stem: deliver(path, into and into / path.name) for stem, path in stems.items()}
+            stems = {stem: self._delivered(path, into, source) for stem, path in stems.items()}
         return Done(outcome.kind, outcome.report, tracks, stems, outcome.files)
+
+    def _delivered(self, path: Path, into: Path | None, source: Source | None) -> Path:
+        target = None if into is None else into / path.name
+        if target is not None and source is not None:
+            check_apart(target, self.locate(source))
+        return deliver(path, target)
 
     def replay(self, recipe: Recipe, progress: OnProgress = ignore) -> Done:
         """Make a track again as its recipe says, with the same engine and seed."""
@@ -165,7 +172,10 @@ class Studio:
         except OSError as error:
             raise errors.InputUnreadable(f"{path.name:.80} cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise errors.InvalidParameter(f"{path} is no recipe of this version: {error}") from None
+            raise errors.InvalidParameter(
+                f"{path.name} is no recipe of this version",
+                hint="A recipe is the NAME.sotto.json beside an exported track.",
+            ) from error
         recipe = self.library.get(name).recipe
         if recipe is None:
             raise errors.InvalidParameter(f"track {name} was imported, so it has no recipe")
@@ -188,13 +198,14 @@ class Studio:
                 self.__dict__.pop(part).close()
 
     def _orders(self) -> dict[str, tuple[str, ...]]:
+        """The user's orders, each ending with the engine that needs nothing, so that something is always delivered."""
         from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS
 
         engines = self.settings.engines
         return {
-            GENERATORS.group: engines.generators,
-            SEPARATORS.group: engines.separators,
-            MOOD_READERS.group: engines.mood_readers,
+            GENERATORS.group: (*engines.generators, "composer"),
+            SEPARATORS.group: (*engines.separators, "classical"),
+            MOOD_READERS.group: (*engines.mood_readers, "keyframes"),
         }
 
     def _sections(self) -> dict[str, Mapping[str, Any]]:

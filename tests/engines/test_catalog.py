@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -88,14 +89,21 @@ def test_auto_is_read_like_every_name(spelling: str) -> None:
     assert catalog("tone").run(GENERATORS, spelling, name_of).result == "tone"
 
 
-def test_settings_that_an_engine_does_not_know_are_wrong_usage() -> None:
-    class Radio(Tone):
-        Config = Station
-        section = "radio"
+def test_settings_that_an_engine_cannot_use_are_wrong_usage() -> None:
+    made = Catalog({}, configs={"audio": {"local_music_dir": 3}})
+    with pytest.raises(errors.InvalidParameter, match=r"local-files.*local_music_dir"):
+        made.get(GENERATORS, "local-files")
 
-    point = EntryPoint("radio", f"{__name__}:Radio", GENERATORS.group)
-    with pytest.raises(errors.InvalidParameter, match=r"radio.*retries"):
-        configured(Radio, point, {"radio": {"retries": "often"}})
+
+def test_a_package_that_is_broken_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "radio-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: radio\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[tests.generators]\nradio = no_such_module:Radio\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind: Kind[Generator] = Kind("generator", "tests.generators")
+    with pytest.raises(errors.BackendNotInstalled, match=r"radio cannot be loaded.*no_such_module"):
+        Catalog({}).get(kind, "radio")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -10,7 +10,6 @@ import typer
 from sottovoce.cli import options
 from sottovoce.cli.render import AsJson, bar, clock, show, table
 from sottovoce.errors import InvalidParameter
-from sottovoce.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from sottovoce.studio import Done
@@ -87,10 +86,11 @@ def command(
 
 
 def _beside(source: str) -> Path:
+    from sottovoce.recipe import beside
+
     if source == "-":
         raise InvalidParameter("standard input has no name to call the result by", hint="Name a file with -o.")
-    path = Path(source)
-    return path.with_name(f"{path.stem}-scored{path.suffix}")
+    return beside(Path(source), f"-scored{Path(source).suffix}")
 
 
 def _text(done: Done) -> str:

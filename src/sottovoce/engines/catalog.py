@@ -83,7 +83,7 @@ class Catalog:
 
     def order(self, kind: Kind[Any]) -> tuple[str, ...]:
         """The names `auto` walks."""
-        return tuple(parse_engine(name) for name in self.orders.get(kind.group, ()))
+        return tuple(dict.fromkeys(parse_engine(name) for name in self.orders.get(kind.group, ())))
 
     def run(
         self,

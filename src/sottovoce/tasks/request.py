@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -57,7 +57,6 @@ class Request(_Value):
     """Base of all requests."""
 
     kind: str
-    lane: Literal["interactive", "batch"] | None = None
 
 
 R = TypeVar("R", bound=Request)
@@ -86,9 +85,6 @@ def translate(error: ValidationError) -> errors.RequestError:
 _KINDS: dict[str, type[errors.RequestError]] = {
     "duration": errors.InvalidDuration,
     "prompt": errors.InvalidPrompt,
-    "steps": errors.InvalidInferenceSteps,
-    "guidance": errors.InvalidGuidanceScale,
-    "scheduler": errors.InvalidScheduler,
 }
 
 

@@ -53,14 +53,16 @@ class Separate(Request):
 
 def separate(request: Separate, engines: Catalog, run: TaskRun) -> Outcome:
     """Write the stems to the scratch folder."""
-    source = head(FileReader(run.locate(request.source)), request.preview)
+    file = FileReader(run.locate(request.source))
+    source = head(file, request.preview)
     clock = time.monotonic()
 
     def files(engine: str) -> StemFiles:
         return StemFiles(run.scratch / engine, rate=source.rate, channels=source.channels, form=_form(request.format))
 
     split = split_into(request, source, files, engines, run)
-    return Outcome("separate", report=_report(split, source, time.monotonic() - clock), stems=split.sink.paths)
+    damage = ("parts of the source are damaged; they are silent in the stems",) if file.damaged else ()
+    return Outcome("separate", report=_report(split, source, time.monotonic() - clock, damage), stems=split.sink.paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,9 @@ def split_into(
         wanted = _wanted(engine, request)
         options = options_for(engine, request.options | ({"model": request.model} if request.model else {}))
         with open_sink(engine.name) as sink:
-            done = engine.separate(source, _Chosen(sink, source, wanted), options, run)
+            chosen = _Chosen(sink, source, wanted)
+            done = engine.separate(source, chosen, options, run)
+            chosen.check(engine.name)
         return replace(done, stems=wanted), sink
 
     ran = engines.run(SEPARATORS, request.engine, call)
@@ -128,13 +132,28 @@ class _Chosen:
         self._sink = sink
         self._wanted = frozenset(wanted)
         self._rests = {stem: _Running(source) for stem in wanted if stem.startswith("no_")}
+        self._frames = source.frames
+        self._written = dict.fromkeys(wanted, 0)
 
     def write(self, stem: Stem, block: Samples) -> None:
         if stem in self._wanted:
-            self._sink.write(stem, block)
+            self._put(stem, block)
         rest = Stem(f"no_{stem}")
         if rest in self._rests:
-            self._sink.write(rest, self._rests[rest].take(block.shape[1]) - block)
+            self._put(rest, self._rests[rest].take(block.shape[1]) - block)
+
+    def check(self, engine: str) -> None:
+        """OutputRejected unless every stem has as many frames as the source."""
+        wrong = {stem: frames for stem, frames in self._written.items() if frames != self._frames}
+        if wrong:
+            lengths = ", ".join(f"{stem} {frames}" for stem, frames in wrong.items())
+            raise errors.OutputRejected(
+                f"{engine} gave stems of a wrong length ({lengths} frames, the source has {self._frames})"
+            )
+
+    def _put(self, stem: Stem, block: Samples) -> None:
+        self._written[stem] += block.shape[1]
+        self._sink.write(stem, block)
 
 
 class _Running:
@@ -146,7 +165,10 @@ class _Running:
 
     def take(self, frames: int) -> Samples:
         while self._left.shape[1] < frames:
-            self._left = np.concatenate([self._left, next(self._blocks)], axis=1)
+            block = next(self._blocks, None)
+            if block is None:
+                raise errors.OutputRejected("a stem is longer than its source")
+            self._left = np.concatenate([self._left, block], axis=1)
         piece, self._left = self._left[:, :frames], self._left[:, frames:]
         return piece
 
@@ -166,13 +188,13 @@ def _wanted(engine: Separator, request: Separate) -> tuple[Stem, ...]:
     return request.only or given
 
 
-def _report(split: Split[StemFiles], source: AudioReader, took: float) -> dict[str, Any]:
+def _report(split: Split[StemFiles], source: AudioReader, took: float, damage: tuple[str, ...]) -> dict[str, Any]:
     return {
         "engine": split.engine.name,
         "model": split.separation.model,
         "options": dict(split.separation.options),
         "skipped": [skip.model_dump() for skip in split.skipped],
-        "notes": list(split.separation.notes),
+        "notes": [*split.separation.notes, *damage],
         "stems": list(split.separation.stems),
         "seconds": source.frames / source.rate,
         "rate": source.rate,
