@@ -102,8 +102,10 @@ class Score(Request):
         asked = [name for name in ("music", "prompt", "take") if getattr(self, name) is not None]
         if len(asked) > 1 and asked != ["music", "take"]:
             raise ValueError(f"{' and '.join(asked)} contradict each other; give one of them")
-        if self.no_music and asked:
-            raise ValueError(f"no_music and {asked[0]} contradict each other; give one of them")
+        wishes = [*asked, *(name for name in ("mood", "genre", "preset") if getattr(self, name) is not None)]
+        wishes += [name for name, usual in (("engine", AUTO), ("versions", 1)) if getattr(self, name) != usual]
+        if self.no_music and wishes:
+            raise ValueError(f"no_music and {wishes[0]} contradict each other; give one of them")
         return self
 
     @property
@@ -141,7 +143,7 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
 def _output(request: Score, info: MediaInfo, run: TaskRun) -> Path:
     """Where the mix goes; UnsupportedFormat, before any work, if its type cannot be written."""
     ending = request.format or info.path.suffix.lstrip(".").lower()
-    output = run.scratch / f"{info.path.stem}-scored.{ending}"
+    output = run.scratch / f"scored.{ending}"
     if info.has_video:
         check_ending(output)
     else:
