@@ -22,6 +22,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
+from threadpoolctl import threadpool_limits
 
 from sottovoce.audio import Samples
 from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, Catalog
@@ -100,7 +101,8 @@ def scored(video: Path, folder: Path) -> tuple[Outcome, float, float]:
     """The outcome, wall-clock seconds and processor seconds."""
     request = validate(Score, {"source": {"path": video}, "seed": 1}, local=True)
     wall, processor = time.perf_counter(), time.process_time()
-    outcome = score(request, ENGINES, TaskRun(scratch=folder, threads=cores()))
+    with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call] # As Studio.run does.
+        outcome = score(request, ENGINES, TaskRun(scratch=folder, threads=cores()))
     return outcome, time.perf_counter() - wall, time.process_time() - processor
 
 

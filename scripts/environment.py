@@ -37,9 +37,10 @@ def make(repository: Path, wanted: str, *, dev: bool) -> int:
     folder = repository / ".venv"
     ready = folder / ".ready"
     now = ready.read_text() if ready.exists() else ""
-    if now in (f"dev {wanted}", f"core {wanted}") and (not dev or now.startswith("dev")):
+    # A Python that was upgraded or removed leaves a dead link in .venv.
+    whole = now.endswith(f" {repository}") and os.access(folder / "bin" / "python", os.X_OK)
+    if whole and now in (f"dev {wanted}", f"core {wanted}") and (not dev or now.startswith("dev")):
         return 0
-    whole = ready.exists() and now.endswith(f" {repository}") and os.access(folder / "bin" / "python", os.X_OK)
     if not whole and not create(folder):
         return 1
     dev = dev or (whole and now.startswith("dev"))

@@ -21,6 +21,16 @@ def test_every_code_answers_on_every_surface(code: str) -> None:
     assert kind.exit_code in (1, 2, 130)
 
 
+def test_a_code_stands_for_the_class_that_is_raised_with_it() -> None:
+    assert [CODES[code] for code in ("CORRUPT_MEDIA", "INVALID_PARAMETER", "TRACK_NOT_FOUND", "INTERNAL")] == [
+        errors.CorruptMedia,
+        errors.InvalidParameter,
+        errors.TrackNotFound,
+        errors.Internal,
+    ]
+    assert not [kind for kind in CODES.values() if kind.__subclasses__()]
+
+
 def test_body_has_code_message_hint_and_details() -> None:
     error = errors.DiskFull("no space in /music", details={"needed": 5})
     assert error.as_dict() == {

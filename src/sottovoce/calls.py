@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from sottovoce.audio import ArrayReader, ArrayWriter, Audio, Samples, Stem
+from sottovoce.errors import InvalidParameter
 from sottovoce.library.track import Track
 from sottovoce.machine import cores
 from sottovoce.moods import Mood
@@ -33,6 +36,10 @@ def generate(prompt: str, *, progress: OnProgress = ignore, studio: Studio | Non
     """Music from words, filed in the library: the track (`.audio` is its file). Wishes: duration, seed, bpm, key, mood, ... (`Generate`)."""
     with _studio(studio) as place:
         request = place.request(Generate, {"prompt": prompt, **wishes})
+        if request.versions > 1:
+            raise InvalidParameter(
+                "generate gives back one track; call it once for each seed, or run a Generate request with versions in a Studio"
+            )
         return place.run(request, progress).tracks[0]
 
 
@@ -61,8 +68,8 @@ def separate_array(
     studio: Studio | None = None,
     **wishes: Any,
 ) -> tuple[Audio, dict[Stem, Audio]]:
-    """Samples [channels, frames] split in memory: the mix and its stems; no file is written."""
-    mix = Audio(samples, rate)
+    """Samples (float [channels, frames], full scale ±1) split in memory: the mix and its stems; no file is written."""
+    mix = _sound(samples, rate)
     fields = {"source": {"upload": "in-memory"}, "only": _listed(only), **wishes}
     with _studio(studio) as place:
         run = TaskRun(progress, threads=cores())
@@ -76,13 +83,19 @@ def score(
     source: Place,
     *,
     output: str | os.PathLike[str],
+    plot: str | os.PathLike[str] | None = None,
     progress: OnProgress = ignore,
     studio: Studio | None = None,
     **wishes: Any,
 ) -> Done:
-    """Music softly under a video or a recording, written to `output`; the report has moods, dips and levels. Wishes: `Score`."""
+    """Music softly under a video or a recording, written to `output`, and a picture of its ducking to `plot` if that is given.
+
+    The report has moods, dips and levels. Wishes: `Score`; `music` is a file or a track.
+    """
+    fields = {"source": _named(source), "plot": plot is not None, **_music(wishes)}
+    picture = Path(plot) if plot is not None else None
     with _studio(studio) as place:
-        return place.score(place.request(Score, {"source": _named(source), **wishes}), Path(output), progress)
+        return place.score(place.request(Score, fields), Path(output), progress, plot=picture)
 
 
 def mood(source: Place, *, progress: OnProgress = ignore, studio: Studio | None = None, **wishes: Any) -> Mood:
@@ -111,8 +124,25 @@ def _studio(given: Studio | None) -> Iterator[Studio]:
         yield own
 
 
+def _sound(samples: Samples, rate: int) -> Audio:
+    samples = np.asarray(samples)
+    shape = samples.shape
+    if len(shape) != 2 or 0 in shape or rate <= 0 or not np.issubdtype(samples.dtype, np.floating):
+        raise InvalidParameter(
+            f"samples must be floats [channels, frames], not {samples.dtype} {list(shape)} at {rate} Hz"
+        )
+    if not np.isfinite(samples).all():
+        raise InvalidParameter("samples must be numbers; some are infinite or none")
+    return Audio(samples.astype(np.float32, copy=False), rate)
+
+
 def _named(source: Place) -> Mapping[str, object]:
     return {"track": source.id} if isinstance(source, Track) else {"path": Path(source)}
+
+
+def _music(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    music = wishes.get("music")
+    return {**wishes, "music": _named(music)} if isinstance(music, str | os.PathLike | Track) else dict(wishes)
 
 
 def _beside(source: Place) -> Path | None:

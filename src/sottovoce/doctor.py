@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sottovoce.audio import Audio
 from sottovoce.dsp.speech import speech
-from sottovoce.engines.catalog import KINDS
-from sottovoce.errors import DiskFull, Internal, SottovoceError
+from sottovoce.engines.catalog import KINDS, Kind
+from sottovoce.errors import CorruptMedia, DiskFull, Internal, SottovoceError
 from sottovoce.media.decode import decode
 from sottovoce.media.encode import encode, format_of
 from sottovoce.settings import user_file
@@ -46,9 +47,10 @@ def examine(*, files: bool = False) -> Iterator[Finding]:
         return
     with studio:
         yield from (_checked(name, check, studio) for name, check in CHECKS.items())
-        yield from _engines(studio)
+        for kind in KINDS:
+            yield from _engines(studio, kind)
         if files:
-            yield check_files(studio)
+            yield _checked("files", _files, studio)
 
 
 def _checked(name: str, check: Callable[[Studio], str], studio: Studio) -> Finding:
@@ -71,18 +73,15 @@ def _library(studio: Studio) -> str:
     return f"{studio.library.folder}{'' if page.tracks else ', empty'}{tidied}"
 
 
-def check_files(studio: Studio) -> Finding:
+def _files(studio: Studio) -> str:
     """Whether every file of the library has the bytes it was filed with; reads them all."""
     damaged = studio.library.damaged()
-    seen = (
-        f"{len(damaged)} damaged or missing: {', '.join(damaged[:5])}" if damaged else "every file is as it was filed"
-    )
-    return Finding(
-        "files",
-        fine=not damaged,
-        seen=seen,
-        cure="Restore them from a backup, or `sotto library rm` their tracks." * bool(damaged),
-    )
+    if damaged:
+        raise CorruptMedia(
+            f"{len(damaged)} damaged or missing: {', '.join(damaged[:5])}",
+            hint="Restore them from a backup, or `sotto library rm` their tracks.",
+        )
+    return "every file is as it was filed"
 
 
 def _space(studio: Studio) -> str:
@@ -111,12 +110,17 @@ def _speech(_studio: Studio) -> str:
     return f"speech is found by {speech(np.zeros((1, 16_000), np.float32), 16_000).method}"
 
 
-def _engines(studio: Studio) -> Iterator[Finding]:
-    for kind in KINDS:
-        for engine in studio.engines.all(kind):
-            missing = engine.unavailable()
-            seen = "ready" if missing is None else f"not ready: {missing.reason}. {missing.cure}"
-            yield Finding(f"{kind.title} {engine.name}", fine=True, seen=seen)
+def _engines(studio: Studio, kind: Kind[Any]) -> Iterator[Finding]:
+    """What each engine says of itself; one that is not ready is no fault, one whose package or settings are broken is."""
+    try:
+        engines = studio.engines.all(kind)
+    except SottovoceError as error:
+        yield Finding(f"{kind.title}s", fine=False, seen=error.message, cure=error.hint)
+        return
+    for engine in engines:
+        missing = engine.unavailable()
+        seen = "ready" if missing is None else f"not ready: {missing.reason}. {missing.cure}"
+        yield Finding(f"{kind.title} {engine.name}", fine=True, seen=seen)
 
 
 CHECKS: dict[str, Callable[[Studio], str]] = {

@@ -325,8 +325,8 @@ class Cancelled(SottovoceError):
 
 
 def catalogue() -> dict[str, type[SottovoceError]]:
-    """Every code once, with the class that stands for it."""
-    return {kind.code: kind for kind in reversed(list(_tree(SottovoceError)))}
+    """Every code once, with the class that is raised with it: of a base and its child that share a code, the child."""
+    return {kind.code: kind for kind in _tree(SottovoceError)}
 
 
 def _tree(root: type[SottovoceError]) -> Iterator[type[SottovoceError]]:

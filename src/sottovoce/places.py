@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sottovoce import errors
-from sottovoce.media.draft import writing
+from sottovoce.media.draft import draft, writing
 from sottovoce.media.formats import BitDepth, format_of
 
 _PIECE = 1 << 20
@@ -20,15 +21,23 @@ _PIECE = 1 << 20
 
 @contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
-    """A folder of this run's own in `place`, gone afterwards whatever happens; those of processes that are gone go too."""
+    """A folder of this run's own in `place`, gone afterwards whatever happens; those of processes that are gone go too.
+
+    Whoever works in a folder holds a lock on it, which ends with the process, in whichever container it ran.
+    """
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-        _sweep(place)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
+        with (place / ".lock").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            _sweep(place)
+            folder = Path(tempfile.mkdtemp(dir=place))
+            mine = os.open(folder, os.O_RDONLY)
+            fcntl.flock(mine, fcntl.LOCK_EX)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(mine)
 
 
 def clip_tag(path: Path) -> str:
@@ -50,24 +59,33 @@ def check_output(path: Path, *, bit_depth: BitDepth | None = None, bitrate: int 
 
 def check_place(path: Path) -> None:
     """Before any work: whether a file can be written at a path."""
-    if path.is_dir():
-        raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise errors.OutputNotWritable(
-            f"there is no folder {path.absolute().parent}", hint=f"mkdir -p '{path.absolute().parent}'"
-        )
-    check_folder(path.absolute().parent)
+    folder = path.absolute().parent
+    with writing(path):
+        if path.is_dir():
+            raise errors.OutputNotWritable(f"{path} is a folder", hint="Name a file in it.")
+        if not folder.is_dir():
+            raise errors.OutputNotWritable(f"there is no folder {folder}", hint=f"mkdir -p '{folder}'")
+    check_folder(folder)
 
 
 def check_folder(folder: Path) -> None:
     """Before any work: whether files can be put into the folder, or it can be made."""
-    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    with writing(folder):
+        there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     if not there.is_dir():
         raise errors.OutputNotWritable(
             f"{there} is a file, so nothing can be put into {folder}", hint="Choose another place with -o."
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise errors.OutputNotWritable(f"{there} may not be written to", hint="Choose another place with -o.")
+
+
+def check_apart(target: Path, source: Path) -> None:
+    """InvalidParameter if writing to `target` would replace the very file that is worked on."""
+    if target.exists() and target.samefile(source):
+        raise errors.InvalidParameter(
+            f"{target} is the source itself, which is never replaced", hint="Choose another name with -o."
+        )
 
 
 def deliver(path: Path, target: Path | None) -> Path:
@@ -81,27 +99,24 @@ def deliver(path: Path, target: Path | None) -> Path:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        part = target.with_name(f".{target.name}.part")
-        try:
+        with draft(target) as part:
             shutil.copyfile(path, part)
-            return part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        return target
 
 
 def _sweep(place: Path) -> None:
-    """Remove the scratch folders of processes that are gone."""
+    """Remove the scratch folders that nobody works in."""
     for folder in place.iterdir():
-        owner = folder.name.partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        if folder.is_dir() and not _in_use(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def _in_use(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 SUFFIX = ".sotto.json"
+
+#: Bytes that file systems allow a name.
+_LONGEST_NAME = 255
 
 
 class _Value(BaseModel):
@@ -103,25 +107,26 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def beside(path: Path) -> Path:
-    """Where the recipe of an exported file lies: `night.flac` -> `night.sotto.json`."""
-    return path.with_name(path.stem + SUFFIX)
+def beside(path: Path, ending: str = SUFFIX) -> Path:
+    """Where the recipe of an exported file lies: `night.flac` -> `night.sotto.json`; with another `ending`, what else belongs to it.
+
+    The stem is cut short where the name would be too long.
+    """
+    stem = path.stem
+    while len(os.fsencode(stem + ending)) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return path.with_name(stem + ending)
 
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
-    """The fields that matter for the sound and differ: name -> (one's, other's)."""
-    names = (
-        "sottovoce",
-        "request",
-        "engine",
-        "seed",
-        "batch",
-        "device",
-        "cpu",
-        "libraries",
-        "precision",
-        "threads",
-        "audio",
-    )
-    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
+    """The fields that matter for the sound and differ: name -> (one's, other's); of the request, what is not recorded beside it."""
+    names = ("sottovoce", "engine", "seed", "device", "cpu", "libraries", "precision", "threads", "audio")
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names} | {
+        "request": (_wish(one), _wish(other))
+    }
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _wish(recipe: Recipe) -> dict[str, Any]:
+    """The request without what `engine`, `seed` and `batch` say of the one take that was made."""
+    return {name: value for name, value in recipe.request.items() if name not in ("engine", "seed", "versions")}

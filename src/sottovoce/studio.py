@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sottovoce import errors
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
-from sottovoce.places import check_place, clip_tag, deliver, scratch_folder
+from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, ignore, within
 from sottovoce.settings import Settings, hub_places, load_settings
 
@@ -101,6 +101,8 @@ class Studio:
         files: Mapping[str, Path] = NOWHERE,
     ) -> Done:
         """Do a request now: tracks go into the library, other stems into the folder `into`, files to the paths given by name."""
+        from threadpoolctl import threadpool_limits
+
         from sottovoce.tasks import TASKS
         from sottovoce.tasks.outcome import TaskRun
 
@@ -112,7 +114,9 @@ class Studio:
                 scratch=scratch,
                 locate=self.locate,
             )
-            outcome = TASKS[request.kind].function(request, self.engines, run)
+            # The same sums in the same order give the same bits; and the products are small, so that waiting threads only spin.
+            with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
+                outcome = TASKS[request.kind].function(request, self.engines, run)
             run.report("publish", 100)
             delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
             return self.publish(replace(outcome, files=delivered), getattr(request, "source", None), into)
@@ -126,6 +130,7 @@ class Studio:
             request = request.model_copy(update={"music": self._earlier_take(path, request.take)})
         for target in [output, *([plot] if plot else [])]:
             check_place(target)
+            check_apart(target, path)
         done = self.run(request, progress, files={"output": output, **({"plot": plot} if plot else {})})
         clip = clip_tag(path)
         return replace(done, tracks=tuple(self.library.tag(track.id, clip) for track in done.tracks))
@@ -153,8 +158,14 @@ class Studio:
             self.library.add_stems(source.track, stems, engine=engine)
             stems = {stem: path for stem, path in self.library.stems(source.track, engine).items() if stem in stems}
         else:
-            stems = {stem: deliver(path, into and into / path.name) for stem, path in stems.items()}
+            stems = {stem: self._delivered(path, into, source) for stem, path in stems.items()}
         return Done(outcome.kind, outcome.report, tracks, stems, outcome.files)
+
+    def _delivered(self, path: Path, into: Path | None, source: Source | None) -> Path:
+        target = None if into is None else into / path.name
+        if target is not None and source is not None:
+            check_apart(target, self.locate(source))
+        return deliver(path, target)
 
     def replay(self, recipe: Recipe, progress: OnProgress = ignore) -> Done:
         """Make a track again as its recipe says, with the same engine and seed."""
@@ -180,11 +191,16 @@ class Studio:
         from sottovoce.recipe import read_recipe
 
         path = Path(name)
-        if path.is_file():
-            try:
+        try:
+            if path.is_file():
                 return read_recipe(path)
-            except ValueError as error:
-                raise errors.InvalidParameter(f"{path} is no recipe of this version: {error}") from None
+        except OSError as error:
+            raise errors.InputUnreadable(f"{path.name:.80} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise errors.InvalidParameter(
+                f"{path.name} is no recipe of this version",
+                hint="A recipe is the NAME.sotto.json beside an exported track.",
+            ) from error
         recipe = self.library.get(name).recipe
         if recipe is None:
             raise errors.InvalidParameter(f"track {name} was imported, so it has no recipe")
@@ -207,13 +223,14 @@ class Studio:
                 self.__dict__.pop(part).close()
 
     def _orders(self) -> dict[str, tuple[str, ...]]:
+        """The user's orders, each ending with the engine that needs nothing, so that something is always delivered."""
         from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS
 
         engines = self.settings.engines
         return {
-            GENERATORS.group: engines.generators,
-            SEPARATORS.group: engines.separators,
-            MOOD_READERS.group: engines.mood_readers,
+            GENERATORS.group: (*engines.generators, "composer"),
+            SEPARATORS.group: (*engines.separators, "classical"),
+            MOOD_READERS.group: (*engines.mood_readers, "keyframes"),
         }
 
     def _sections(self) -> dict[str, Mapping[str, Any]]:

@@ -25,10 +25,15 @@ WISHES = [
     (("generate", "x", "--engine", "orchestra"), "INVALID_BACKEND"),
     (("generate", "x", "--key", "H minor"), "INVALID_PARAMETER"),
     (("generate", "x", "--option", "loud"), "INVALID_PARAMETER"),
+    (("generate", "x", "--option", "loud=1"), "INVALID_PARAMETER"),
+    (("generate", "x", "--midi"), "INVALID_PARAMETER"),
+    (("inspect", "n" * 5000), "INPUT_UNREADABLE"),
+    (("replay", "n" * 5000), "INPUT_UNREADABLE"),
     (("generate", "x", "-o", "x.xyz"), "UNSUPPORTED_FORMAT"),
     (("generate", "x", "-o", "x.mp3", "--bit-depth", "24"), "INVALID_PARAMETER"),
     (("generate", "x", "--colour", "blue"), "INVALID_PARAMETER"),
     (("conduct",), "INVALID_PARAMETER"),
+    (("library", "export", "x", "--stems", "--midi"), "INVALID_PARAMETER"),
     (("config", "set", "audio.volume", "3"), "INVALID_PARAMETER"),
     (("config", "set", "audio.ducking_ratio", "99"), "INVALID_PARAMETER"),
     (("engines", "orchestra"), "INVALID_BACKEND"),
@@ -190,3 +195,11 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(home: Home, full: 
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "DISK_FULL"), done.stdout + done.stderr
     assert "x.wav" not in done.stderr
     assert not home.files()
+
+
+def test_a_song_is_never_replaced_by_its_own_stem(home: Home) -> None:
+    song = write(home.work / "vocals.wav", tone(1))
+    before = song.read_bytes()
+    answer = home.sotto("separate", "vocals.wav", "--format", "wav", "-o", ".", "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (2, "INVALID_PARAMETER")
+    assert song.read_bytes() == before

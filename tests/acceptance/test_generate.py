@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -34,6 +36,17 @@ def test_the_same_seed_in_two_homes_is_the_same_sound(home: Home, tmp_path_facto
     other = make_home(tmp_path_factory.mktemp("other"))
     first, second = (place.done(*NIGHT)["tracks"][0]["recipe"]["audio"]["sha256_pcm"] for place in (home, other))
     assert first == second
+
+
+def test_python_and_the_command_line_make_the_same(home: Home) -> None:
+    code = (
+        "import sottovoce as sv; print(sv.generate('calm piano', duration=6, seed=4, bpm=70).recipe.audio.sha256_pcm)"
+    )
+    spoken = subprocess.run(
+        [sys.executable, "-c", code], env=home.environment, capture_output=True, text=True, check=True
+    )
+    made = home.done("generate", "calm piano", "--duration", "6", "--seed", "4", "--bpm", "70")["tracks"][0]
+    assert spoken.stdout.strip() == made["recipe"]["audio"]["sha256_pcm"]
 
 
 def test_stems_add_up_and_the_notes_open_elsewhere(home: Home) -> None:

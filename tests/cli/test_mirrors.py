@@ -13,8 +13,8 @@ from sottovoce.tasks import TASKS
 #: What a command has beside its request: where results go and how they are shown.
 OUTPUT = {"output", "midi", "bit_depth", "bitrate", "as_json"}
 COMMANDS = {"generate": generate, "separate": separate, "score": score, "mood": mood}
-#: Fields that no command line needs: what kind it is, which lane of a queue, and the format, which the output's name says.
-ELSEWHERE = {"kind", "lane"}
+#: Fields that no command line needs: the command's name says what kind it is.
+ELSEWHERE = {"kind"}
 
 
 @pytest.mark.parametrize("kind", TASKS)

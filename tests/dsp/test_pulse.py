@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sottovoce.audio import Samples
-from sottovoce.dsp.pulse import PulseMeter, pulse
+from sottovoce.dsp.pulse import Pulse, PulseMeter, pulse
 
 RATE = 48_000
 
@@ -77,3 +77,9 @@ def test_other_rates(rate: int) -> None:
 def test_short_or_silent_sounds_have_no_pulse(frames: int) -> None:
     found = pulse(np.zeros((2, frames), np.float32), RATE)
     assert found.periodicity == found.same_gap_share == found.onset_sameness == 0.0
+
+
+def test_a_steady_chord_that_beats_has_no_pulse() -> None:
+    time = np.arange(30 * 48_000) / 48_000
+    chord = sum(0.05 * np.sin(2 * np.pi * hertz * time) for hertz in (130.81, 311.13, 392.0))
+    assert pulse(np.stack([chord, chord]).astype(np.float32), 48_000) == Pulse()

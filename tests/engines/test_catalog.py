@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -73,6 +74,36 @@ def test_cancelling_is_no_reason_to_try_the_next() -> None:
 def test_when_none_can_every_reason_is_given() -> None:
     with pytest.raises(errors.EngineError, match=r"absent: .*its model is not here"):
         catalog("absent").run(GENERATORS, AUTO, name_of)
+
+
+def test_a_wish_that_every_ready_engine_refuses_is_wrong_usage() -> None:
+    def call(engine: Generator) -> str:
+        raise errors.InvalidParameter(f"{engine.name} has no such option")
+
+    with pytest.raises(errors.InvalidParameter, match=r"absent: .*not here.*tone: tone has no such option"):
+        catalog("absent", "tone").run(GENERATORS, AUTO, call)
+
+
+@pytest.mark.parametrize("spelling", ["AUTO", " Auto "])
+def test_auto_is_read_like_every_name(spelling: str) -> None:
+    assert catalog("tone").run(GENERATORS, spelling, name_of).result == "tone"
+
+
+def test_settings_that_an_engine_cannot_use_are_wrong_usage() -> None:
+    made = Catalog({}, configs={"audio": {"local_music_dir": 3}})
+    with pytest.raises(errors.InvalidParameter, match=r"local-files.*local_music_dir"):
+        made.get(GENERATORS, "local-files")
+
+
+def test_a_package_that_is_broken_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "radio-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: radio\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[tests.generators]\nradio = no_such_module:Radio\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind: Kind[Generator] = Kind("generator", "tests.generators")
+    with pytest.raises(errors.BackendNotInstalled, match=r"radio cannot be loaded.*no_such_module"):
+        Catalog({}).get(kind, "radio")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -160,6 +160,7 @@ def test_texts_and_tags_that_change_are_found_anew(library: Library, new: MakeTr
         {"after": "é"},
         {"after": "bnVsbA"},
         {"after": "W1tdLDFd"},
+        {"after": "WyIiLCAxMDAwMDAwMDAwMDAwMDAwMDAwMDAwXQ"},
     ],
 )
 def test_a_bad_query_is_refused_with_the_field(library: Library, fields: dict[str, Any]) -> None:

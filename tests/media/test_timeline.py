@@ -65,3 +65,13 @@ def test_padding_is_left_out_of_the_last_piece_only() -> None:
         50,
     ]
     assert list(without_padding([], Clock(Fraction(0), None, RATE))) == []
+
+
+def test_an_instant_belongs_to_the_nearest_sample_exactly() -> None:
+    zero = Fraction(-7, 90_000)
+    clock = Clock(zero, Fraction(1, 3), 48_000)
+    instants = [Fraction(ticks, 96_000) + zero for ticks in range(-5, 6)] + [
+        Fraction(n, 90_000) for n in range(-50, 50)
+    ]
+    assert [clock.frame_at(at) for at in instants] == [round((at - zero) * 48_000) for at in instants]
+    assert clock.last == round((Fraction(1, 3) - zero) * 48_000)

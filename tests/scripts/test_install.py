@@ -97,6 +97,15 @@ def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
     assert done.stdout == "tiny mended\n"
 
 
+def test_a_python_that_is_gone_is_made_anew(checkout: Path) -> None:
+    sotto(checkout)
+    (checkout / ".venv" / "bin" / "python").unlink()
+    (checkout / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
+    done = sotto(checkout, "mended")
+    assert "making .venv" in done.stderr
+    assert done.stdout == "tiny mended\n"
+
+
 def test_a_killed_setup_leaves_no_lock(checkout: Path) -> None:
     (checkout / ".venv" / ".ready").unlink()
     environment = os.environ | {"PIP_NO_INDEX": "1"}

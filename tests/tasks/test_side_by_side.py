@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from threading import Event
 
 import numpy as np
 import pytest
 
 from sottovoce import errors
 from sottovoce.audio import ArrayReader, Audio, AudioReader, Samples, read_all
-from sottovoce.tasks.side_by_side import Ahead, Overheard
+from sottovoce.progress import OnProgress, Progress, ignore
+from sottovoce.tasks.side_by_side import Ahead, Aside, Overheard
 
 NOISE = np.random.default_rng(0).standard_normal((2, 100_000)).astype(np.float32)
 READER = ArrayReader(Audio(NOISE, 48_000))
@@ -70,3 +72,48 @@ def test_a_listener_that_fails_says_so_and_does_not_hold_up_the_reader() -> None
 def test_nothing_read_is_nothing_heard() -> None:
     with pytest.raises(ValueError, match="nothing was read"):
         Overheard(READER, heard).result()
+
+
+NOW = Progress("work", 50)
+
+
+def test_a_call_goes_on_beside_its_block() -> None:
+    both = Event()
+
+    def work(wanted: OnProgress) -> str:
+        wanted(NOW)
+        return "done" if both.wait(10) else "never met"
+
+    with Aside(work) as aside:
+        aside.watched(ignore)(NOW)
+        both.set()
+        assert aside.result() == "done"
+
+
+def test_what_a_call_raises_stops_the_block_at_its_next_progress() -> None:
+    def work(wanted: OnProgress) -> None:
+        raise errors.CorruptMedia("broken")
+
+    def block() -> None:
+        with Aside(work) as aside:
+            report = aside.watched(ignore)
+            while True:
+                report(NOW)
+
+    with pytest.raises(errors.CorruptMedia, match="broken"):
+        block()
+
+
+def test_a_call_whose_block_is_left_by_an_error_ends_with_it() -> None:
+    ended = Event()
+
+    def work(wanted: OnProgress) -> None:
+        try:
+            while True:
+                wanted(NOW)
+        finally:
+            ended.set()
+
+    with pytest.raises(KeyError), Aside(work):
+        raise KeyError("cancelled")
+    assert ended.is_set()

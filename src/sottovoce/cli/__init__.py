@@ -113,7 +113,8 @@ def _translated(error: Exception) -> SottovoceError:
 
     if isinstance(error, TyperException):
         return InvalidParameter(
-            error.format_message(), hint="`sotto --help` and `sotto COMMAND --help` show the usage."
+            error.format_message() or "no command was given",
+            hint="`sotto --help` and `sotto COMMAND --help` show the usage.",
         )
     return bug(error)
 

@@ -10,6 +10,7 @@ import typer
 
 from sottovoce.cli import options
 from sottovoce.cli.render import AsJson, bar, clock, show
+from sottovoce.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from sottovoce.library.track import Track
@@ -40,7 +41,9 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; its ending names the format.")
     ] = None,
-    midi: Annotated[bool, typer.Option("--midi", help="With -o: write the notes beside it as MIDI.")] = False,
+    midi: Annotated[
+        bool, typer.Option("--midi", help="With -o: write the notes, if there are any, beside it as MIDI.")
+    ] = False,
     bit_depth: options.BitDepth = None,
     bitrate: options.Bitrate = None,
     as_json: AsJson = False,
@@ -58,6 +61,10 @@ def command(
         request = studio.request(Generate, fields)
         if output is not None:
             check_output(output, bit_depth=bit_depth, bitrate=bitrate)
+        elif midi or bit_depth or bitrate:
+            raise InvalidParameter(
+                "--midi, --bit-depth and --bitrate say how a file is written", hint="Name it with -o."
+            )
         with bar() as progress:
             tracks = studio.run(request, progress).tracks
         files: list[Path] = []
@@ -76,11 +83,13 @@ def _numbered(output: Path | None, index: int, count: int) -> Path | None:
 
 def _extras(studio: Studio, track: Track, target: Path, *, stems: bool, midi: bool) -> list[Path]:
     """What was asked for beside the audio: the notes, the stems as a ZIP."""
+    from sottovoce.recipe import beside
+
     made = []
     if midi and track.midi is not None:
         made.append(studio.library.export_midi(track.id, target.with_suffix(".mid")))
     if stems and track.stems:
-        made.append(studio.library.export_stems(track.id, target.with_name(f"{target.stem}_stems.zip")))
+        made.append(studio.library.export_stems(track.id, beside(target, "_stems.zip")))
     return made
 
 

@@ -143,6 +143,8 @@ def export(
     """Write a track to a file with its tags, its recipe beside it."""
     from sottovoce.studio import Studio
 
+    if stems + midi + bool(bit_depth or bitrate) > 1:
+        raise InvalidParameter("--stems, --midi and the format of the audio are written one at a time")
     with Studio() as studio:
         if stems:
             files = [studio.library.export_stems(track, output)]

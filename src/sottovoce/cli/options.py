@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -66,10 +67,14 @@ def input_file(text: str) -> Iterator[Path]:
 
 def readable_file(path: Path) -> Path:
     """The path if it is a file that can be read; InputUnreadable says what it is instead."""
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputUnreadable(f"there is no file {path}") from None
+    except OSError as error:
+        raise InputUnreadable(f"{path.name:.80} cannot be read: {error.strerror}", hint="Check the path.") from error
+    if stat.S_ISDIR(mode):
         raise InputUnreadable(f"{path} is a folder; name a file in it")
-    if not path.exists():
-        raise InputUnreadable(f"there is no file {path}")
     if not os.access(path, os.R_OK):
         raise InputUnreadable(f"{path} may not be read by you", hint=f"chmod u+r '{path}'")
     return path

@@ -9,6 +9,7 @@ import typer
 
 from sottovoce.cli import options
 from sottovoce.cli.render import AsJson, bar, clock, show, table
+from sottovoce.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from sottovoce.studio import Done
@@ -64,6 +65,10 @@ def command(
     from sottovoce.studio import Studio
     from sottovoce.tasks.score import Score
 
+    if preset is not None and ducking_ratio is not None:
+        raise InvalidParameter(
+            "--preset and --ducking-ratio contradict each other: a preset has a ratio of its own; give one of them"
+        )
     with Studio() as studio, options.input_file(source) as path:
         named_music = {"path": options.readable_file(music)} if music else None
         fields = options.given(
@@ -73,11 +78,19 @@ def command(
             fade_in_seconds=fade_in_seconds, fade_out_seconds=fade_out_seconds, separator=separator,
             options=options.parse_pairs(engine_options), plot=plot is not None,
         )  # fmt: skip
-        target = output or path.with_name(f"{path.stem}-scored{path.suffix}")
+        target = output or _beside(source)
         with bar() as progress:
             done = studio.score(studio.request(Score, fields), target, progress, plot=plot)
     value = {**done.report, "files": dict(done.files), "tracks": [track.as_dict() for track in done.tracks]}
     show(value, _text(done), as_json=as_json)
+
+
+def _beside(source: str) -> Path:
+    from sottovoce.recipe import beside
+
+    if source == "-":
+        raise InvalidParameter("standard input has no name to call the result by", hint="Name a file with -o.")
+    return beside(Path(source), f"-scored{Path(source).suffix}")
 
 
 def _text(done: Done) -> str:

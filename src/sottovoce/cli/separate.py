@@ -36,7 +36,7 @@ def command(
             source={"path": path},
             engine=engine,
             model=model,
-            only=only and only.split(","),
+            only=None if only is None else only.split(","),
             preview=preview,
             format=format,
             options=options.parse_pairs(engine_options),

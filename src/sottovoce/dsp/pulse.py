@@ -22,6 +22,8 @@ _BANDS = 60
 _MINUTE, _LEAST = 60.0, 10.0
 _SHORTEST_BEAT, _LONGEST_BEAT = 0.25, 1.0
 _TINY = 1e-12
+#: A curve that never rises further than this has no onsets: steady tones beating reach 0.01, the quietest music 0.07.
+_FAINT = 0.03
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class PulseMeter:
         levels = np.log10(1 + 1000 / (self._loudest + _TINY) * np.concatenate(self._bands, axis=1))
         rate = self._rate / self._hop
         curve = _onset_curve(levels)
+        if np.percentile(curve, 99.5) < _FAINT:
+            return Pulse()
         onsets = _onsets(curve, rate)
         return Pulse(
             periodicity=_periodicity(curve, rate),

@@ -85,7 +85,7 @@ class Catalog:
 
     def order(self, kind: Kind[Any]) -> tuple[str, ...]:
         """The names `auto` walks."""
-        return tuple(parse_engine(name) for name in self.orders.get(kind.group, ()))
+        return tuple(dict.fromkeys(parse_engine(name) for name in self.orders.get(kind.group, ())))
 
     def run(
         self,
@@ -95,18 +95,21 @@ class Catalog:
         *,
         first: Sequence[str] = (),
     ) -> Ran[EngineT, ResultT]:
-        """Do `call` with the engine asked for, or with the first of `first` and the user's order that can."""
-        if asked != AUTO:
+        """Do `call` with the engine asked for, or with the first of `first` and the user's order that can.
+
+        If none can: InvalidParameter where all that are ready refuse the request, else ModelInferenceFailed; both give every reason.
+        """
+        if parse_engine(asked) != AUTO:
             engine = self.ready(kind, asked)
             return Ran(engine, call(engine), ())
-        skipped: list[Skipped] = []
+        failed: dict[str, errors.SottovoceError] = {}
         for name in dict.fromkeys([*map(parse_engine, first), *self.order(kind)]):
             try:
                 engine = self.ready(kind, name)
-                return Ran(engine, call(engine), tuple(skipped))
+                return Ran(engine, call(engine), _skipped(failed))
             except (errors.EngineError, errors.RequestError) as error:
-                skipped.append(Skipped(engine=name, reason=error.message, cure=error.hint))
-        raise _none_left(kind, skipped)
+                failed[name] = error
+        raise _none_left(kind, failed)
 
     def ready(self, kind: Kind[EngineT], name: str) -> EngineT:
         """The engine of that name if it can run here; BackendNotInstalled says why not and what to type."""
@@ -129,8 +132,14 @@ class Catalog:
             raise errors.InvalidBackend(
                 f"no {kind.title} is called {name!r}; there are {', '.join(engine_names(kind))} and {AUTO}"
             )
-        cls = point.load()
-        config = cls.Config.model_validate(dict(self.configs.get(cls.section or "", {})))
+        cls = _load(point)
+        try:
+            config = cls.Config.model_validate(dict(self.configs.get(cls.section or "", {})))
+        except ValidationError as error:
+            raise errors.InvalidParameter(
+                f"the settings of {name} are wrong: {_first_problem(error)}",
+                hint=f"`sotto config show` says where engines.{cls.section} comes from.",
+            ) from None
         return cast("EngineT", cls(config, self.weights, self.device))
 
 
@@ -149,12 +158,15 @@ def options_for(engine: Engine, raw: Mapping[str, Any]) -> EngineOptions:
     try:
         return engine.Options.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
         known = ", ".join(engine.Options.model_fields) or "none"
         raise errors.InvalidParameter(
-            f"{engine.name} option {name}: {first['msg']}; its options are: {known}"
+            f"{engine.name} option {_first_problem(error)}; its options are: {known}"
         ) from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
 
 
 @cache
@@ -162,12 +174,29 @@ def _entry_points(group: str) -> dict[str, EntryPoint]:
     return {parse_engine(point.name): point for point in entry_points(group=group)}
 
 
+def _load(point: EntryPoint) -> Any:
+    """The engine's class; BackendNotInstalled if a third party's module is broken, or lacks what it imports."""
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise errors.BackendNotInstalled(
+            f"{point.name} cannot be loaded from {point.value}: {error}",
+            hint="Install what it needs, or remove the package it comes in.",
+        ) from error
+
+
+def _skipped(failed: Mapping[str, errors.SottovoceError]) -> tuple[Skipped, ...]:
+    return tuple(Skipped(engine=name, reason=error.message, cure=error.hint) for name, error in failed.items())
+
+
 def _not_ready(engine: Engine, missing: Unavailable) -> errors.BackendNotInstalled:
     return errors.BackendNotInstalled(f"{engine.name} cannot run here: {missing.reason}", hint=missing.cure)
 
 
-def _none_left(kind: Kind[Any], skipped: Sequence[Skipped]) -> errors.SottovoceError:
-    reasons = "; ".join(f"{skip.engine}: {skip.reason}" for skip in skipped) or "the order in the settings is empty"
-    return errors.ModelInferenceFailed(
-        f"no {kind.title} could do it ({reasons})", hint="`sotto engines` shows what each one needs."
-    )
+def _none_left(kind: Kind[Any], failed: Mapping[str, errors.SottovoceError]) -> errors.SottovoceError:
+    reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
+    message = f"no {kind.title} could do it ({reasons or 'the order in the settings is empty'})"
+    answers = [error for error in failed.values() if not isinstance(error, errors.BackendNotInstalled)]
+    if answers and all(isinstance(error, errors.RequestError) for error in answers):
+        return errors.InvalidParameter(message, hint="`sotto engines NAME` shows what an engine takes.")
+    return errors.ModelInferenceFailed(message, hint="`sotto engines` shows what each one needs.")

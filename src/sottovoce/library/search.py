@@ -105,7 +105,7 @@ def cursor(place: object, number: int) -> str:
 def _beyond(after: str, expression: ColumnElement[Any], *, descending: bool) -> ColumnElement[bool]:
     try:
         place, number = json.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
-        here, there = tuple_(expression, tracks.c.number), tuple_(_scalar(place), int(number))
+        here, there = tuple_(expression, tracks.c.number), tuple_(_scalar(place), _scalar(number))
     except (ValueError, TypeError, OverflowError):
         raise errors.InvalidParameter(
             "after: not a place in a list", hint="Take it from the page before, unchanged."
@@ -114,6 +114,9 @@ def _beyond(after: str, expression: ColumnElement[Any], *, descending: bool) -> 
 
 
 def _scalar(place: object) -> str | int | float:
+    """What SQLite can compare with; TypeError or OverflowError for anything else."""
+    if isinstance(place, int) and place.bit_length() > 63:
+        raise OverflowError(place)
     if isinstance(place, str | int | float):
         return place
     raise TypeError(place)

@@ -50,8 +50,14 @@ class Track:
 
     @property
     def recipe(self) -> Recipe | None:
-        """How it was made; None if it was imported. ValidationError if the recipe is of another version's form."""
-        return None if self.recipe_json is None else Recipe.model_validate_json(self.recipe_json)
+        """How it was made; None if it was imported. InvalidParameter if the recipe is of another version's form."""
+        try:
+            return None if self.recipe_json is None else Recipe.model_validate_json(self.recipe_json)
+        except ValueError:
+            raise errors.InvalidParameter(
+                f"the recipe of track {self.id} is of another version of sotto",
+                hint="Make the track again, or use that version.",
+            ) from None
 
     def as_dict(self) -> dict[str, Any]:
         """What surfaces show, ready for JSON; files by their path."""

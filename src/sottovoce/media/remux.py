@@ -80,7 +80,7 @@ def replace_sound(
             sounds = list(track.until(film.reached))
             with reading(video), writing(output):
                 target.mux([packet, *sounds])
-        last = [*track.until(film.end), *track.encoder.flush()]
+        last = [*track.until(film.end, whole=1), *track.encoder.flush()]
         with writing(output):
             target.mux(last)
 
@@ -197,13 +197,16 @@ class _Track:
         self._rest = self._silence[:, :0]
         self._frames = 0
 
-    def until(self, seconds: float) -> Iterator[Packet[Any]]:
-        """The packets of the sound up to a time: the reader's, then silence."""
-        while (wanted := round(seconds * _RATE) - self._frames) > 0:
+    def until(self, seconds: float, *, whole: int = _BLOCK) -> Iterator[Packet[Any]]:
+        """The packets of the sound up to a time, as far as `whole` frames at once go: the reader's, then silence."""
+        wanted = round(seconds * _RATE) - self._frames
+        wanted -= wanted % whole
+        while wanted > 0:
             if self._rest.shape[1] == 0:
                 self._rest = next(self._blocks, self._silence)
             block, self._rest = self._rest[:, :wanted], self._rest[:, wanted:]
             self._frames += block.shape[1]
+            wanted -= block.shape[1]
             yield from self.encoder.packets(block)
 
 

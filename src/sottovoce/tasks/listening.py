@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sottovoce.audio import Audio, AudioReader, Samples
+from sottovoce.audio import AudioReader, Samples
 from sottovoce.dsp import spans as span
 from sottovoce.dsp.ducking import Cause
 from sottovoce.dsp.events import Envelope, EnvelopeMeter, stand_out
@@ -20,7 +20,6 @@ from sottovoce.dsp.spans import Span
 from sottovoce.dsp.speech import RATE as SPEECH_RATE
 from sottovoce.dsp.speech import Activity, SpeechDetector
 from sottovoce.engines.base import Run
-from sottovoce.tasks.mood import Excerpt
 
 #: Voices are brought to this loudness in LUFS.
 SPEECH_LUFS = -16.0
@@ -47,7 +46,6 @@ class Heard:
     music: MusicPresence
     #: LUFS of every 400 ms, 100 ms apart.
     momentary: NDArray[np.float64]
-    excerpt: Audio
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def listen(
     clip: AudioReader, seconds: float, run: Run, *, voice: AudioReader | None = None, rest: AudioReader | None = None
 ) -> Heard:
     """Hear a clip of about `seconds` through; `voice` and `rest` are its stems where it was separated."""
-    ear = _Ear(clip, seconds)
+    ear = _Ear(clip)
     for block in _reported(clip, seconds, run):
         ear.push(block)
     return ear.heard(_voices(voice) if voice else None, _envelope(rest) if rest else None)
@@ -77,14 +75,13 @@ def listen(
 class _Ear:
     """All that listens to a clip while it passes by."""
 
-    def __init__(self, clip: AudioReader, seconds: float) -> None:
+    def __init__(self, clip: AudioReader) -> None:
         self._frames, self._rate = 0, clip.rate
         self._envelope = EnvelopeMeter(clip.rate, clip.channels)
         self._loudness = LoudnessMeter(clip.rate, clip.channels)
         self._resampler = StreamResampler(clip.rate, SPEECH_RATE, 1, quality="high")
         self._speech = SpeechDetector(SPEECH_RATE)
         self._music = MusicDetector(SPEECH_RATE)
-        self._excerpt = Excerpt(SPEECH_RATE, seconds)
 
     def push(self, block: Samples) -> None:
         """The next block of the clip."""
@@ -105,13 +102,11 @@ class _Ear:
             voices=voices or spoken,
             music=self._music.finish(),
             momentary=self._loudness.momentary(),
-            excerpt=self._excerpt.audio(),
         )
 
     def _hear(self, mono: Samples) -> None:
         self._speech.push(mono)
         self._music.push(mono)
-        self._excerpt.push(mono)
 
 
 def causes_of(heard: Heard, threshold: float) -> tuple[tuple[Cause, ...], tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -57,7 +57,6 @@ class Request(_Value):
     """Base of all requests."""
 
     kind: str
-    lane: Literal["interactive", "batch"] | None = None
 
 
 R = TypeVar("R", bound=Request)
@@ -79,16 +78,13 @@ def translate(error: ValidationError) -> errors.RequestError:
     ]
     field, message = problems[0]
     kind = _KINDS.get(field.split(".")[0], errors.InvalidParameter)
-    text = message if field.split(".")[0] in _KINDS else f"{field or 'request'}: {message}"
+    text = message if not field or field.split(".")[0] in _KINDS else f"{field}: {message}"
     return kind(text, details={"fields": dict(problems)})
 
 
 _KINDS: dict[str, type[errors.RequestError]] = {
     "duration": errors.InvalidDuration,
     "prompt": errors.InvalidPrompt,
-    "steps": errors.InvalidInferenceSteps,
-    "guidance": errors.InvalidGuidanceScale,
-    "scheduler": errors.InvalidScheduler,
 }
 
 

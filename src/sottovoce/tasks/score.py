@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from threadpoolctl import threadpool_limits
 
 from sottovoce import errors
 from sottovoce.audio import AudioReader
@@ -24,14 +23,14 @@ from sottovoce.media.video import Cut, Keyframe, replace_sound
 from sottovoce.moods import Genre, Mood, MoodName
 from sottovoce.progress import within
 from sottovoce.tasks.clip import Clip, open_clip, voice_stems
-from sottovoce.tasks.listening import NO_VOICE, causes_of, voice_level
+from sottovoce.tasks.listening import NO_VOICE, Heard, causes_of, voice_level
 from sottovoce.tasks.mixture import Fades, Layer, Mixture
 from sottovoce.tasks.mood import mood_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import LARGEST_SEED, Request, Seed, Source, Words
 from sottovoce.tasks.score_plot import draw, require_plots
 from sottovoce.tasks.score_report import Scored, report
-from sottovoce.tasks.side_by_side import Ahead, Overheard
+from sottovoce.tasks.side_by_side import Ahead, Aside, Overheard
 from sottovoce.tasks.soundtrack import Soundtrack, Wish, from_file, made
 
 MusicSource = Literal["auto", "local", "composer", "musicgen", "ace_step"]
@@ -103,8 +102,10 @@ class Score(Request):
         asked = [name for name in ("music", "prompt", "take") if getattr(self, name) is not None]
         if len(asked) > 1 and asked != ["music", "take"]:
             raise ValueError(f"{' and '.join(asked)} contradict each other; give one of them")
-        if self.no_music and asked:
-            raise ValueError(f"no_music and {asked[0]} contradict each other; give one of them")
+        wishes = [*asked, *(name for name in ("mood", "genre", "preset") if getattr(self, name) is not None)]
+        wishes += [name for name, usual in (("engine", AUTO), ("versions", 1)) if getattr(self, name) != usual]
+        if self.no_music and wishes:
+            raise ValueError(f"no_music and {wishes[0]} contradict each other; give one of them")
         return self
 
     @property
@@ -128,17 +129,13 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
         require_plots()
     if request.seed is None:
         request = request.model_copy(update={"seed": secrets.randbelow(LARGEST_SEED + 1)})
-    # One BLAS thread: the same bits everywhere, and a quarter of the work, since the products are small and waiting threads spin.
-    with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
-        return _score(request, engines, run)
-
-
-def _score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
     info = probe(run.locate(request.source))
     output = _output(request, info, run)
     clip = _clip(request, info, engines, run)
-    mood, music = _music(request, clip, engines, run) if request.wants_music else (None, None)
-    scored = _decided(request, clip, mood, music)
+    with Aside(clip.heard) as heard:
+        beside = replace(run, progress=heard.watched(run.progress))
+        mood, music = _music(request, clip, engines, beside) if request.wants_music else (None, None)
+        scored = _decided(request, clip, heard.result(), mood, music)
     mix = Overheard(Ahead(_mixture(clip, scored, run)), inspect)
     _write(mix, info, output)
     files = {"output": output, **({"plot": _plot(scored, run)} if request.plot else {})}
@@ -148,7 +145,7 @@ def _score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
 def _output(request: Score, info: MediaInfo, run: TaskRun) -> Path:
     """Where the mix goes; UnsupportedFormat, before any work, if its type cannot be written."""
     ending = request.format or info.path.suffix.lstrip(".").lower()
-    output = run.scratch / f"{info.path.stem}-scored.{ending}"
+    output = run.scratch / f"scored.{ending}"
     if info.has_video:
         check_ending(output)
     else:
@@ -156,13 +153,15 @@ def _output(request: Score, info: MediaInfo, run: TaskRun) -> Path:
     return output
 
 
-def _decided(request: Score, clip: Clip, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None) -> Scored:
+def _decided(
+    request: Score, clip: Clip, heard: Heard | None, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None
+) -> Scored:
     """What the mix is to be, from what was heard."""
-    causes, faint = causes_of(clip.heard, request.ducking_threshold) if clip.heard else ((), ())
+    causes, faint = causes_of(heard, request.ducking_threshold) if heard else ((), ())
     return Scored(
         frames=clip.frames,
-        heard=clip.heard,
-        voice=voice_level(clip.heard) if clip.heard else NO_VOICE,
+        heard=heard,
+        voice=voice_level(heard) if heard else NO_VOICE,
         music=music,
         music_volume_db=request.music_volume_db,
         fades=Fades(request.fade_in_seconds, request.fade_out_seconds),
@@ -171,7 +170,7 @@ def _decided(request: Score, clip: Clip, mood: Ran[MoodReader, Mood] | None, mus
         causes=causes,
         curve=gain_curve(causes, request.ducking) if music else GainCurve(),
         mood=mood,
-        notes=(*clip.notes, *faint),
+        notes=(*(clip.stems.notes if clip.stems else ()), *faint),
     )
 
 
@@ -204,8 +203,7 @@ def _music(
 
 
 def _read_mood(pictures: Sequence[Keyframe], clip: Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
-    sound = clip.heard.excerpt if clip.heard else None
-    return mood_of(pictures, sound, engines, replace(run, progress=within(run.progress, 0, 5)))
+    return mood_of(pictures, clip.excerpt, engines, replace(run, progress=within(run.progress, 0, 5)))
 
 
 def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:
@@ -230,7 +228,7 @@ def _heaviest(cuts: Sequence[Cut]) -> tuple[float, ...]:
 
 
 def _mixture(clip: Clip, scored: Scored, run: TaskRun) -> Mixture:
-    layers = [Layer(clip.sound, scored.voice.gain_db)] if clip.heard else []
+    layers = [Layer(clip.sound, scored.voice.gain_db)] if clip.sound else []
     if music := scored.music:
         layers.append(Layer(music.reader, scored.music_gain_db, scored.curve, scored.fades))
     return Mixture(tuple(layers), clip.frames, replace(run, progress=within(run.progress, 70, 95)))

@@ -66,7 +66,7 @@ def report(scored: Scored, inspection: Inspection) -> dict[str, Any]:
         "speech_detector": heard.voices.method if heard else None,
         "music_lufs": _rounded(music.lufs) if music else None,
         "music_gain_db": round(scored.music_gain_db, 2) if music else None,
-        "depth_db": round(scored.ducking.depth, 2),
+        "depth_db": round(scored.ducking.depth, 2) if music else None,
         "seconds_ducked": scored.curve.lowered(scored.seconds),
         "dips": [_dip(dip) for dip in sorted(scored.curve.dips, key=lambda dip: dip.start)],
         "gain_curve": _curve(scored),

@@ -53,14 +53,16 @@ class Separate(Request):
 
 def separate(request: Separate, engines: Catalog, run: TaskRun) -> Outcome:
     """Write the stems to the scratch folder."""
-    source = head(FileReader(run.locate(request.source)), request.preview)
+    file = FileReader(run.locate(request.source))
+    source = head(file, request.preview)
     clock = time.monotonic()
 
     def files(engine: str) -> StemFiles:
         return StemFiles(run.scratch / engine, rate=source.rate, channels=source.channels, form=_form(request.format))
 
     split = split_into(request, source, files, engines, run)
-    return Outcome("separate", report=_report(split, source, time.monotonic() - clock), stems=split.sink.paths)
+    damage = ("parts of the source are damaged; they are silent in the stems",) if file.damaged else ()
+    return Outcome("separate", report=_report(split, source, time.monotonic() - clock, damage), stems=split.sink.paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +87,18 @@ def split_into(
         _check_stems(engine, request)
         options = options_for(engine, request.options | _wishes(engine, request))
         with open_sink(engine.name) as sink:
-            chosen = _Chosen(sink, source, request.only) if request.only else sink
+            chosen = _Chosen(sink, source, request.only)
             done = engine.separate(source, chosen, options, run)
-        left = tuple(stem for stem in done.stems if stem == RESIDUAL)
-        return replace(done, stems=(*request.only, *left) if request.only else done.stems), sink
+            chosen.check(engine.name)
+        return replace(done, stems=chosen.stems), sink
 
     ran = engines.run(SEPARATORS, request.engine, call)
     return Split(ran.engine, ran.result[0], ran.result[1], ran.skipped)
 
 
 def head(source: AudioReader, seconds: float | None) -> AudioReader:
-    """The first seconds of a source, or all of it."""
-    return source if seconds is None else _Head(source, min(source.frames, round(seconds * source.rate)))
+    """The first seconds of a source (a sample at least), or all of it."""
+    return source if seconds is None else _Head(source, min(source.frames, max(1, round(seconds * source.rate))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,19 +126,39 @@ class _Head:
 
 
 class _Chosen:
-    """A `StemWriter` that lets the wanted stems and a residual through and makes each wanted `no_<stem>` as source minus stem."""
+    """A `StemWriter` that lets the stems of `only` through (all without it), and makes each `no_<stem>` of them as source minus stem."""
 
-    def __init__(self, sink: StemWriter, source: AudioReader, wanted: Sequence[Stem]) -> None:
+    def __init__(self, sink: StemWriter, source: AudioReader, only: Sequence[Stem]) -> None:
         self._sink = sink
-        self._wanted = frozenset((*wanted, RESIDUAL))
-        self._rests = {stem: _Running(source) for stem in wanted if stem.startswith("no_")}
+        self._only = frozenset((*only, RESIDUAL)) if only else None
+        self._rests = {stem: _Running(source) for stem in only if stem.startswith("no_")}
+        self._frames = source.frames
+        self._written = dict.fromkeys(only, 0)
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """What was written: the stems of `only` in their order, or all in the engine's."""
+        return tuple(self._written)
 
     def write(self, stem: Stem, block: Samples) -> None:
-        if stem in self._wanted:
-            self._sink.write(stem, block)
+        if self._only is None or stem in self._only:
+            self._put(stem, block)
         rest = Stem(f"no_{stem}")
         if rest in self._rests:
-            self._sink.write(rest, self._rests[rest].take(block.shape[1]) - block)
+            self._put(rest, self._rests[rest].take(block.shape[1]) - block)
+
+    def check(self, engine: str) -> None:
+        """OutputRejected unless every stem has as many frames as the source."""
+        wrong = {stem: frames for stem, frames in self._written.items() if frames != self._frames}
+        if wrong or not self._written:
+            lengths = ", ".join(f"{stem} {frames}" for stem, frames in wrong.items()) or "none"
+            raise errors.OutputRejected(
+                f"{engine} gave stems of a wrong length ({lengths} frames, the source has {self._frames})"
+            )
+
+    def _put(self, stem: Stem, block: Samples) -> None:
+        self._written[stem] = self._written.get(stem, 0) + block.shape[1]
+        self._sink.write(stem, block)
 
 
 class _Running:
@@ -148,7 +170,10 @@ class _Running:
 
     def take(self, frames: int) -> Samples:
         while self._left.shape[1] < frames:
-            self._left = np.concatenate([self._left, next(self._blocks)], axis=1)
+            block = next(self._blocks, None)
+            if block is None:
+                raise errors.OutputRejected("a stem is longer than its source")
+            self._left = np.concatenate([self._left, block], axis=1)
         piece, self._left = self._left[:, :frames], self._left[:, frames:]
         return piece
 
@@ -175,13 +200,13 @@ def _wishes(engine: Separator, request: Separate) -> dict[str, Any]:
     return wishes
 
 
-def _report(split: Split[StemFiles], source: AudioReader, took: float) -> dict[str, Any]:
+def _report(split: Split[StemFiles], source: AudioReader, took: float, damage: tuple[str, ...]) -> dict[str, Any]:
     return {
         "engine": split.engine.name,
         "model": split.separation.model,
         "options": dict(split.separation.options),
         "skipped": [skip.model_dump() for skip in split.skipped],
-        "notes": list(split.separation.notes),
+        "notes": [*split.separation.notes, *damage],
         "stems": list(split.separation.stems),
         "seconds": source.frames / source.rate,
         "rate": source.rate,

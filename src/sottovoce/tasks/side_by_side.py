@@ -7,9 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Full, Queue
 from threading import Event
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from sottovoce.audio import AudioReader, Samples
+from sottovoce.errors import Cancelled
+from sottovoce.progress import OnProgress, Progress
 from sottovoce.tasks.mixture import rechunked
 
 ResultT = TypeVar("ResultT")
@@ -82,6 +85,48 @@ class Overheard(Generic[ResultT]):
             return self._listener(_Passing(self._reader, pipe))
         finally:
             pipe.abandon()
+
+
+class Aside(Generic[ResultT]):
+    """A call made in a thread of its own while its `with` block goes on.
+
+    `work` is given a callback to call between pieces of its work: it raises when the block was left by an error, so that nothing is left
+    running.
+    """
+
+    def __init__(self, work: Callable[[OnProgress], ResultT]) -> None:
+        self._work = work
+        self._given_up = Event()
+        self._threads = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        self._made = self._threads.submit(self._work, self._check)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._given_up.set()
+        self._threads.shutdown()
+
+    def watched(self, report: OnProgress) -> OnProgress:
+        """A callback for the block's own work that raises at once what the call has raised."""
+
+        def both(progress: Progress) -> None:
+            if self._made.done():
+                self._made.result()
+            report(progress)
+
+        return both
+
+    def result(self) -> ResultT:
+        """What the call made, waited for; what it raised is raised here."""
+        return self._made.result()
+
+    def _check(self, _: Progress) -> None:
+        if self._given_up.is_set():
+            raise Cancelled("nobody waits for this any more")
 
 
 class _Passing:

@@ -17,6 +17,7 @@ from sottovoce.prompt import Prompt
 from sottovoce.recipe import AudioFacts, Batch, EngineUsed, Recipe
 from sottovoce.tasks.outcome import MadeTrack, TaskRun
 from sottovoce.tasks.request import Request
+from sottovoce.tasks.side_by_side import Overheard
 from sottovoce.version import __version__
 
 #: How generated and mixed audio is kept.
@@ -47,18 +48,19 @@ def file_take(ran: Ran[Generator, Take], request: Request, batch: Batch, run: Ta
     take, name = ran.result, f"take-{batch.index + 1}"
     audio = run.scratch / f"{name}.flac"
     run.report("write", 92)
-    encode(take.generated.audio, audio, LOSSLESS)
+    written = Overheard(ArrayReader(take.generated.audio), sha256_pcm)
+    encode(written, audio, LOSSLESS)
     return MadeTrack(
         title=take.generated.title or title,
         audio=audio,
-        recipe=recipe_of(ran, request, batch, run),
+        recipe=recipe_of(ran, request, batch, run, digest=written.result()),
         stems=_write_stems(take.generated, name, run),
         midi=_write_midi(take.generated, run.scratch / f"{name}.mid"),
     )
 
 
-def recipe_of(ran: Ran[Generator, Take], request: Request, batch: Batch, run: TaskRun) -> Recipe:
-    """Everything needed to make the take again."""
+def recipe_of(ran: Ran[Generator, Take], request: Request, batch: Batch, run: TaskRun, *, digest: str) -> Recipe:
+    """Everything needed to make the take again, and the hash of its samples to know it by."""
     take, engine = ran.result, ran.engine
     return Recipe(
         sottovoce=__version__,
@@ -76,7 +78,7 @@ def recipe_of(ran: Ran[Generator, Take], request: Request, batch: Batch, run: Ta
         started=take.started.isoformat(timespec="seconds"),
         seconds=round(take.seconds, 3),
         inspection=take.inspection.model_dump(mode="json"),
-        audio=audio_facts(take.generated.audio, take.inspection),
+        audio=audio_facts(take.generated.audio, take.inspection, digest=digest),
         sections=take.generated.sections,
         tempo_map=take.generated.tempo_map,
         key=take.generated.key,
@@ -84,10 +86,10 @@ def recipe_of(ran: Ran[Generator, Take], request: Request, batch: Batch, run: Ta
     )
 
 
-def audio_facts(audio: Audio, inspection: Inspection) -> AudioFacts:
+def audio_facts(audio: Audio, inspection: Inspection, *, digest: str) -> AudioFacts:
     """The finished audio in numbers."""
     return AudioFacts(
-        sha256_pcm=sha256_pcm(ArrayReader(audio)),
+        sha256_pcm=digest,
         rate=audio.rate,
         channels=audio.channels,
         frames=audio.frames,
