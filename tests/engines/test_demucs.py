@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.engines import tiny_demucs as tiny
 from sottovoce import errors
 from sottovoce.audio import RESIDUAL, ArrayReader, ArrayWriter, Audio, Samples, Stem
 from sottovoce.engines.base import Run, Separation
+from sottovoce.engines.demucs import runtime
 from sottovoce.engines.demucs.engine import Demucs
 from sottovoce.engines.demucs.models import MODELS
 from sottovoce.engines.demucs.options import DemucsConfig, DemucsOptions
@@ -188,6 +190,7 @@ def test_a_file_of_ones_own_names_its_stems(tmp_path: Path) -> None:
     stems, done = split(tmp_path, noise(2, 20_000), model=str(path))
     assert tuple(stems) == ("vocals", "other")
     assert done.model == "mine.safetensors"
+    assert done.options["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_progress_rises_to_the_end(folder: Path) -> None:
@@ -226,3 +229,22 @@ def test_memory_does_not_grow_with_the_length(folder: Path) -> None:
 
     peak(3)
     assert peak(40) < 1.1 * peak(20)
+
+
+def test_auto_measures_once_and_says_what_it_took(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+
+    def run() -> dict[str, Any]:
+        engine = Demucs(DemucsConfig(cache=tmp_path), tiny.Folder(folder))
+        options = DemucsOptions(runtime="openvino", precision="auto")
+        return dict(engine.separate(ArrayReader(noise(2, 20_000)), Counting(), options, Run()).options)
+
+    first = run()
+    monkeypatch.setattr(runtime, "Composer", None)
+    assert run() == first
+    if "deviation_db" in first:  # the processor has bfloat16
+        assert first["precision"] == ("fast" if first["deviation_db"] <= runtime.GOOD_ENOUGH_DB else "exact")
+    else:
+        assert first["precision"] == "exact"

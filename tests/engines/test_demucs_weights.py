@@ -106,7 +106,8 @@ def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 def test_a_pickled_file_needs_its_flag(tmp_path: Path) -> None:
     network = tiny.htdemucs()
-    args, kwargs = network._init_args_kwargs
+    built: Any = network._init_args_kwargs
+    args, kwargs = built
     package = {
         "klass": type(network),
         "args": args,

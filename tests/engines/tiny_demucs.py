@@ -23,7 +23,7 @@ NetworkT = TypeVar("NetworkT", HTDemucs, HDemucs, Demucs)
 
 
 def htdemucs(
-    seed: int = 1, *, sources: list[str] | None = None, segment: Fraction = Fraction(1), scale: float = 6.0
+    seed: int = 1, *, sources: list[str] | None = None, segment: Fraction = Fraction(1), scale: float = 8.0
 ) -> HTDemucs:
     """A hybrid transformer of 0.3 million parameters, with LayerScales at which even its narrow bottom is heard."""
     torch.manual_seed(seed)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Annotated, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from sottovoce import errors
 from sottovoce.audio import RESIDUAL, AudioReader, Samples, Stem, StemWriter
@@ -49,6 +49,15 @@ class Separate(Request):
     preview: Annotated[float | None, Field(gt=0, le=600, description="only the first seconds of the song")] = None
     format: Annotated[FormatName, Field(description="format of the stem files; WAV and FLAC are 24 bit")] = "flac"
     options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
+
+    @field_validator("model", "options")
+    @classmethod
+    def _no_path_from_elsewhere(cls, value: Any, info: ValidationInfo) -> Any:
+        """A weights file of one's own can only be named on this machine itself."""
+        model = value.get("model") if isinstance(value, dict) else value
+        if isinstance(model, str) and any(sign in model for sign in "/\\.") and not (info.context or {}).get("local"):
+            raise ValueError("a weights file can only be named on this machine itself; give a model's name")
+        return value
 
 
 def separate(request: Separate, engines: Catalog, run: TaskRun) -> Outcome:

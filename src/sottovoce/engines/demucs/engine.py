@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,8 +70,10 @@ class Plan:
         """For the recipe; what was left open is as the network runs."""
         names = ("overlap", "shifts", "segment", "batch", "rest")
         measured = {} if network.deviation_db is None else {"deviation_db": network.deviation_db}
+        own = {} if self.path is None else {"sha256": _sha256(self.path)}
         return {
             "model": self.model.name,
+            **own,
             "device": self.way.device,
             "runtime": network.runtime,
             "precision": network.precision,
@@ -243,6 +246,11 @@ def _model(name: str) -> Model:
 
 def _own_file(name: str) -> Path | None:
     return Path(name) if name.endswith(_FILES) else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _wanted(model: Model, only: Sequence[Stem]) -> tuple[Stem, ...]:
