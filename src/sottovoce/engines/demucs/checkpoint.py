@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,18 +71,35 @@ def _unpickled(path: Path, *, allowed: bool) -> tuple[Header, dict[str, torch.Te
         ) from error
 
 
-def _built(header: Header, state: dict[str, Any], name: str) -> Module:
+def outline(path: Path) -> Module:
+    """The network of a `.safetensors` file without its weights, which takes no memory; errors as of `load`."""
+    return _outline(read_header(path), path.name)
+
+
+def _outline(header: Header, name: str) -> Module:
     cls = _CLASSES[header.network]
     known = inspect.signature(cls).parameters
     kwargs = {key: value for key, value in header.kwargs.items() if key in known}
-    try:
-        with torch.device("meta"):
-            network = cls(*header.args, **kwargs)
+    with _fitting(name), torch.device("meta"):
+        network = cls(*header.args, **kwargs)
+    if network.audio_channels != _CHANNELS:
+        raise errors.ModelLoadFailed(f"{name} is a network for {network.audio_channels} channels; only stereo ones run")
+    outlined: Module = network.eval().requires_grad_(requires_grad=False)
+    return outlined
+
+
+def _built(header: Header, state: dict[str, Any], name: str) -> Module:
+    network = _outline(header, name)
+    with _fitting(name):
         network.to_empty(device="cpu").load_state_dict({key: value.float() for key, value in state.items()})
+    return network
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    """Says of which file it was that something does not fit."""
+    try:
+        yield
     except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, ZeroDivisionError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise errors.ModelLoadFailed(f"the weights in {name} do not fit the network they name: {reason}") from error
-    if network.audio_channels != _CHANNELS:
-        raise errors.ModelLoadFailed(f"{name} is a network for {network.audio_channels} channels; only stereo ones run")
-    built: Module = network.eval().requires_grad_(requires_grad=False)
-    return built

@@ -83,7 +83,7 @@ def has_bfloat16() -> bool:
 
 def converted(module: HTDemucs, weights: Path, cache: Path | None) -> openvino.Model:
     """The core of a network as OpenVINO has it; kept in the folder `cache` under the hash of its weights file."""
-    kept = cache / f"{fingerprint(weights)}.xml" if cache else None
+    kept = kept_as(weights, cache)
     if kept is not None and kept.exists():
         return openvino.Core().read_model(kept)
     model = _traced(module)
@@ -95,6 +95,11 @@ def converted(module: HTDemucs, weights: Path, cache: Path | None) -> openvino.M
         draft.with_suffix(".bin").replace(kept.with_suffix(".bin"))
         draft.replace(kept)
     return model
+
+
+def kept_as(weights: Path, cache: Path | None) -> Path | None:
+    """Where the compiled network of a weights file is kept, or will be."""
+    return cache / f"{fingerprint(weights)}.xml" if cache else None
 
 
 def fingerprint(weights: Path) -> str:

@@ -18,7 +18,7 @@ from sottovoce.audio import Stem
 from sottovoce.dsp.resample import resample
 from sottovoce.engines.base import Run
 from sottovoce.engines.composer import Composer, ComposerOptions
-from sottovoce.engines.demucs.checkpoint import load
+from sottovoce.engines.demucs.checkpoint import load, outline
 from sottovoce.engines.demucs.network import Network, TorchNetwork
 from sottovoce.prompt import Prompt
 
@@ -50,13 +50,23 @@ class Ready:
 
 def ready(path: Path, stems: tuple[Stem, ...], way: Way, *, cache: Path | None, pickled: bool = False) -> Ready:
     """The network in a weights file that gives these stems; compiled ones are kept in the folder `cache`."""
-    module = load(path, pickled=pickled)
+    module = outline(path) if _is_kept(path, way, cache) else load(path, pickled=pickled)
     if tuple(module.sources) != stems:
         raise errors.WeightsRefused(f"{path.name} gives {', '.join(module.sources)}, not {', '.join(stems)}")
     if isinstance(module, HTDemucs) and _compiles(way):
         return _compiled(module, path, way, cache)
     precision: Precision = "fast" if way.precision == "fast" else "exact"
     return Ready(TorchNetwork(module, way.device, reduced=precision == "fast"), "torch", precision)
+
+
+def _is_kept(path: Path, way: Way, cache: Path | None) -> bool:
+    """Whether the network is compiled already, so that its weights need not be read."""
+    if path.suffix != ".safetensors" or not path.exists() or not _compiles(way):
+        return False
+    from sottovoce.engines.demucs.compiled import kept_as
+
+    kept = kept_as(path, cache)
+    return kept is not None and kept.exists()
 
 
 def _compiles(way: Way) -> bool:
