@@ -54,7 +54,7 @@ def _unpickled(path: Path, *, allowed: bool) -> tuple[Header, dict[str, torch.Te
     if not allowed:
         raise errors.WeightsRefused(
             f"{path.name} is a pickled file, which can run programs when it is read",
-            hint="Use the .safetensors file, or say `--set pickled=true` if you trust where it comes from.",
+            hint="Use the .safetensors file, or say `--option pickled=true` if you trust where it comes from.",
         )
     try:
         with torch.serialization.safe_globals([HTDemucs, HDemucs, Demucs, Fraction]):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sottovoce.engines.demucs.passes import Pass, Split
     from sottovoce.engines.demucs.runtime import Ready, Way
 
-#: Chunks at once, where nothing was asked for: a processor works on two side by side.
-_BATCH = {"cpu": 2, "cuda": 8, "mps": 2}
+#: Chunks at once, where nothing was asked for: a processor gains nothing by more.
+_BATCH = {"cpu": 1, "cuda": 8, "mps": 2}
 _PACKAGES = ("demucs", "torch", "safetensors")
 _INSTALL = "pip install 'sottovoce[demucs]'"
 _FILES = (".safetensors", ".th")
