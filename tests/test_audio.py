@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.audio import STEMS, ArrayReader, ArrayWriter, Audio, Stem, parse_stem, read_all
+from sottovoce.audio import STEMS, ArrayReader, ArrayWriter, Audio, Pieces, Stem, parse_stem, read_all
 
 
 def noise(frames: int) -> Audio:
@@ -21,6 +21,16 @@ def test_blocks_put_together_are_the_whole(frames: int, size: int) -> None:
     blocks = list(reader.blocks(size))
     assert all(0 < block.shape[1] <= size for block in blocks)
     assert np.array_equal(read_all(reader).samples, audio.samples)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 200), st.integers(1, 60), st.lists(st.integers(0, 50), max_size=12))
+def test_pieces_of_other_sizes_are_the_same_stream(frames: int, size: int, sizes: list[int]) -> None:
+    audio = noise(frames)
+    pieces = Pieces(ArrayReader(audio).blocks(size), 2)
+    taken = [pieces.take(count) for count in [*sizes, frames]]
+    assert np.array_equal(np.concatenate(taken, axis=1), audio.samples)
+    assert pieces.take(1).shape == (2, 0)
 
 
 def test_writer_keeps_a_copy_of_each_block() -> None:

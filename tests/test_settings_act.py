@@ -196,7 +196,7 @@ def by_lalalai(bench: Bench, service: LalalaiServer, **settings: Any) -> Done:
         config = Lalalai.Config.model_validate(studio.engines.configs["lalalai"])
         engine = Lalalai(config, base_url=service.url, sleep=lambda seconds: None)
         studio.engines.preload(SEPARATORS, "lalalai", cast("Separator", engine))
-        request = studio.request(Separate, {"source": {"path": bench.clip}, "engine": "lalalai"})
+        request = studio.request(Separate, {"source": {"path": bench.clip}, "engine": "lalalai", "cache": False})
         return studio.run(request, into=bench.folder / "stems")
 
 
@@ -228,7 +228,9 @@ def by_musicgen(bench: Bench, **settings: Any) -> Done:
         ticks = itertools.count()
         engine = MusicgenSeparate(config, clock=lambda: float(next(ticks)), sleep=lambda seconds: None)
         studio.engines.preload(SEPARATORS, "musicgen-separate", cast("Separator", engine))
-        request = studio.request(Separate, {"source": {"path": bench.clip}, "engine": "musicgen-separate"})
+        request = studio.request(
+            Separate, {"source": {"path": bench.clip}, "engine": "musicgen-separate", "cache": False}
+        )
         return studio.run(request, into=bench.folder / "stems")
 
 
@@ -279,7 +281,13 @@ def stems_of(bench: Bench, **settings: Any) -> tuple[dict[str, Any], np.ndarray]
         tiny.save(tiny.hdemucs(), folder / "75fc33f5.safetensors")
     with bench.studio(**settings) as studio:
         vars(studio)["weights"] = tiny.Folder(folder)
-        fields = {"source": {"path": bench.clip}, "engine": "demucs", "preview": 2, "options": {"runtime": "torch"}}
+        fields = {
+            "source": {"path": bench.clip},
+            "engine": "demucs",
+            "preview": 2,
+            "cache": False,
+            "options": {"runtime": "torch"},
+        }
         done = studio.run(studio.request(Separate, fields), into=bench.folder / "stems")
         return dict(done.report), decode(done.stems[Stem("vocals")]).samples
 

@@ -122,6 +122,25 @@ class ArrayWriter:
         return {stem: Audio(np.concatenate(blocks, axis=1), self.rate) for stem, blocks in self.parts.items()}
 
 
+class Pieces:
+    """A stream of blocks [channels, frames] in pieces of other sizes."""
+
+    def __init__(self, blocks: Iterator[Samples], channels: int) -> None:
+        self._blocks = blocks
+        self._held = np.zeros((channels, 0), np.float32)
+
+    def take(self, frames: int) -> Samples:
+        """The next `frames` frames, or fewer where the stream ends."""
+        held = [self._held]
+        missing = frames - self._held.shape[1]
+        while missing > 0 and (block := next(self._blocks, None)) is not None:
+            held.append(block)
+            missing -= block.shape[1]
+        joined = np.concatenate(held, axis=1) if len(held) > 1 else held[0]
+        self._held = joined[:, frames:]
+        return joined[:, :frames]
+
+
 def read_all(reader: AudioReader) -> Audio:
     """The whole of a reader in memory."""
     blocks = list(reader.blocks(1 << 20))

@@ -10,11 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sottovoce import errors
+from sottovoce.library.cache import Cache
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
 from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, ignore, within
 from sottovoce.settings import Settings, hub_places, load_settings
+from sottovoce.speeds import Speed, keep_speed, measured, read_speeds
 
 # Tasks and engines bring in numpy, scipy and PyAV, which a list of tracks does without: they are imported by the methods that use them.
 if TYPE_CHECKING:
@@ -86,6 +88,11 @@ class Studio:
         """The tracks, opened when first asked for."""
         return Library.open(self.settings.library_folder(), self.settings.library.database_url)
 
+    @cached_property
+    def cache(self) -> Cache:
+        """Separations that are kept for a while."""
+        return Cache(self.settings.library_folder() / "cache")
+
     def request(self, kind: type[R], fields: Mapping[str, Any]) -> R:
         """A request of this machine's own user: the fields given, and the settings' values for those that are not."""
         from sottovoce.tasks.request import validate
@@ -106,6 +113,7 @@ class Studio:
         from sottovoce.tasks import TASKS
         from sottovoce.tasks.outcome import TaskRun
 
+        self.cache.sweep()
         with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
             run = TaskRun(
                 within(progress, 0, 98),
@@ -113,11 +121,15 @@ class Studio:
                 credentials=self.settings.credentials(),
                 scratch=scratch,
                 locate=self.locate,
+                shelf=self.cache,
             )
             # The same sums in the same order give the same bits; and the products are small, so that waiting threads only spin.
             with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
                 outcome = TASKS[request.kind].function(request, self.engines, run)
             run.report("publish", 100)
+            speed = measured(outcome.report)
+            if speed is not None:
+                keep_speed(self._speed_file, speed)
             delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
             return self.publish(replace(outcome, files=delivered), getattr(request, "source", None), into)
 
@@ -215,6 +227,14 @@ class Studio:
         if isinstance(source, TrackRef):
             return self.library.get(source.track).audio
         raise errors.UploadNotFound(f"there is no upload {source.upload}")
+
+    def speeds(self) -> tuple[Speed, ...]:
+        """How fast engines separated here."""
+        return read_speeds(self._speed_file)
+
+    @property
+    def _speed_file(self) -> Path:
+        return self.settings.library_folder() / "speed.json"
 
     def close(self) -> None:
         """Give back what the engines and the library hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,25 @@ def test_arrays_in_arrays_out() -> None:
     total = sum(part.samples.astype(np.float64) for part in parts.values())
     assert rms_db(total - mix.samples) - rms_db(samples) < -90
     assert stages
+
+
+def test_the_same_song_is_separated_once(home: Home) -> None:
+    home.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
+    first = home.done("separate", "x.wav", "--engine", "tone", "-o", "one")
+    (home.work / "x.wav").rename(home.work / "renamed.wav")
+    again = home.done("separate", "renamed.wav", "--engine", "tone", "-o", "two")
+    assert (first["cached"], again["cached"]) == (False, True)
+    assert again["stems"].keys() == first["stems"].keys()
+    for stem, path in again["stems"].items():
+        assert (home.work / path).read_bytes() == (home.work / first["stems"][stem]).read_bytes()
+    assert not home.done("separate", "renamed.wav", "--engine", "tone", "--no-cache")["cached"]
+    assert not home.scratch()
+
+
+def test_two_identical_requests_at_once_do_the_work_once(home: Home) -> None:
+    home.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
+    words = ("separate", "x.wav", "--engine", "tone", "--option", "delay=5", "--json", "-o")
+    both = [home.start(*words, folder) for folder in ("one", "two")]
+    reports = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert sorted(report["cached"] for report in reports) == [False, True]
+    assert all((home.work / path).is_file() for report in reports for path in report["stems"].values())

@@ -20,7 +20,8 @@ ELSEWHERE = {"kind"}
 @pytest.mark.parametrize("kind", TASKS)
 def test_options_mirror_the_request(kind: str) -> None:
     options = {
-        name.replace("engine_options", "options") for name in inspect.signature(COMMANDS[kind].command).parameters
+        name.replace("engine_options", "options").replace("no_cache", "cache")
+        for name in inspect.signature(COMMANDS[kind].command).parameters
     }
     fields = set(TASKS[kind].request.model_fields)
     assert options - fields <= OUTPUT

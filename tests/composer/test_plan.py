@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from sottovoce.composer.brief import Brief
-from sottovoce.composer.plan import is_minor, known_styles, resolve
+from sottovoce.composer.plan import is_minor, resolve
 from sottovoce.composer.stylebook import STAND_INS, stand_in, stylebook
 from sottovoce.composer.theory import MODES
+from sottovoce.composer.vocabulary import STYLE_WORDS
 from sottovoce.moods import GENRES, MOODS
 from sottovoce.prompt import Key
 
@@ -16,7 +17,7 @@ def plan_of(words: str = "lofi", seed: int = 1, **fields: Any) -> Any:
     return resolve(Brief(words, 30, seed, **fields))
 
 
-@pytest.mark.parametrize("style", known_styles())
+@pytest.mark.parametrize("style", STYLE_WORDS)
 def test_every_style_word_gives_a_style_that_is_there_and_says_so(style: str) -> None:
     plan = plan_of(style)
     assert plan.style.name in stylebook()
@@ -27,7 +28,7 @@ def test_every_style_word_gives_a_style_that_is_there_and_says_so(style: str) ->
 
 
 def test_every_missing_style_has_a_stand_in() -> None:
-    assert set(known_styles()) - set(stylebook()) <= set(STAND_INS)
+    assert set(STYLE_WORDS) - set(stylebook()) <= set(STAND_INS)
 
 
 def test_fields_come_before_words_and_words_before_the_style() -> None:

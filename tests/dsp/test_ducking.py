@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.dsp.ducking import STEP_ASIDE, Cause, Ducking, depth_of, dips_of, gain_curve
+from sottovoce.dsp.ducking import STEP_ASIDE, Beside, Cause, Ducking, GainCurve, depth_of, dips_of, gain_curve, shared
 
 RATE = 1000
 DUCKING = Ducking(depth=depth_of(6))
@@ -78,3 +78,20 @@ def test_blocks_are_cuts_of_one_curve(found: list[tuple[float, float]], size: in
     assert np.array_equal(np.concatenate(pieces), whole)
     assert whole.max() <= 1
     assert whole.min() >= 10 ** (-DUCKING.depth / 20) - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("ratio", "share", "expected"), [(6, 1, 6), (6, 0.7, 4.2), (6, 0, 1), (1.2, 0.7, 1), (1, 1, 1)]
+)
+def test_a_part_takes_its_share_of_the_ratio_and_is_never_raised(ratio: float, share: float, expected: float) -> None:
+    part = shared(Ducking(depth_of(ratio), attack=0.4), share)
+    assert part.depth == pytest.approx(depth_of(expected), abs=1e-9)
+    assert part.attack == 0.4
+
+
+def test_a_part_beside_the_whole_it_is_in_moves_by_its_own_curve() -> None:
+    causes = [Cause("speech", 2, 4)]
+    own, whole = gain_curve(causes, DUCKING), gain_curve(causes, shared(DUCKING, 0.5))
+    both = Beside(own, whole).block(0, 6 * RATE, RATE) + whole.block(0, 6 * RATE, RATE)
+    assert both == pytest.approx(own.block(0, 6 * RATE, RATE), abs=1e-6)
+    assert not Beside(GainCurve(), GainCurve()).block(0, RATE, RATE).any()

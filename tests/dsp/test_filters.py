@@ -20,14 +20,10 @@ def test_passes_are_3_db_down_at_their_corner_and_12_db_an_octave_beyond() -> No
     assert gain_db(high, 125) - gain_db(high, 250) == pytest.approx(-12, abs=0.2)
 
 
-def test_shelves_bell_band_and_notch_have_the_gain_they_were_given() -> None:
-    assert gain_db(filters.low_shelf(200, RATE, -6), 5) == pytest.approx(-6, abs=0.05)
-    assert gain_db(filters.low_shelf(200, RATE, -6), 200) == pytest.approx(-3, abs=0.05)
+def test_shelf_and_bell_have_the_gain_they_were_given() -> None:
     assert gain_db(filters.high_shelf(5000, RATE, 4), 23_900) == pytest.approx(4, abs=0.05)
     assert gain_db(filters.high_shelf(5000, RATE, 4), 50) == pytest.approx(0, abs=0.05)
     assert gain_db(filters.peak(300, RATE, -2), 300) == pytest.approx(-2, abs=0.01)
-    assert gain_db(filters.band_pass(700, RATE, q=2), 700) == pytest.approx(0, abs=0.01)
-    assert gain_db(filters.notch(50, RATE), 50) < -100
 
 
 @pytest.mark.parametrize("slope", [-3.0, 1.5])

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from sottovoce.audio import Samples
-from sottovoce.dsp.loudness import rms_db
-from sottovoce.dsp.mixdown import fade, mix, to_stereo, with_gain
+from sottovoce.dsp.mixdown import fade, mix, with_gain
 from sottovoce.errors import InvalidParameter
 
 
@@ -42,23 +41,6 @@ def test_what_does_not_fit_is_refused() -> None:
         mix([])
     with pytest.raises(InvalidParameter, match="does not fit"):
         mix([(noise(6), 0.0), (noise(2), 0.0)])
-    with pytest.raises(InvalidParameter, match="layout"):
-        to_stereo(noise(9))
-
-
-def test_stereo_of_any_layout() -> None:
-    np.testing.assert_array_equal(to_stereo(noise(1)), np.repeat(noise(1), 2, axis=0))
-    assert np.array_equal(to_stereo(noise(2)), noise(2))
-    assert all(to_stereo(noise(channels)).shape == (2, 1000) for channels in range(1, 9))
-
-
-def test_centre_is_on_both_sides_at_half_power_and_the_lfe_is_left_out() -> None:
-    surround: Samples = np.zeros((6, 1000), np.float32)
-    surround[2] = noise(1)[0]
-    surround[3] = 1.0
-    made = to_stereo(surround)
-    np.testing.assert_array_equal(made[0], made[1])
-    assert rms_db(made) == pytest.approx(rms_db(noise(1)) - 3.01, abs=0.01)
 
 
 def test_fades_start_and_end_in_silence_and_leave_the_middle() -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
 from sottovoce.errors import CorruptMedia, InputUnreadable, InvalidParameter, UnsupportedFormat
@@ -16,12 +16,6 @@ from sottovoce.media.decode import FileReader, decode
 from sottovoce.media.encode import Format, encode
 
 Chord = Callable[..., Audio]
-
-
-class MakeVideo(Protocol):
-    def __call__(
-        self, path: Path, seconds: float = ..., *, audio: Audio | None = ..., sound_at: float = ...
-    ) -> Path: ...
 
 
 def test_blocks_begin_anew_each_time(tmp_path: Path, chord: Chord) -> None:

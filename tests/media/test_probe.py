@@ -2,19 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
 from sottovoce.media.encode import Format, encode, format_of
 from sottovoce.media.probe import VideoFacts, probe
 
 Chord = Callable[..., Audio]
-
-
-class MakeVideo(Protocol):
-    def __call__(self, path: Path, seconds: float = ..., *, fps: int = ..., audio: Audio | None = ...) -> Path: ...
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from tests.conftest import MakeVideo
 
 from sottovoce.audio import ArrayReader, Audio
 from sottovoce.errors import CorruptMedia, OutputNotWritable, UnsupportedFormat
@@ -19,20 +19,6 @@ from sottovoce.media.video import replace_sound
 Clicks = Callable[..., Audio]
 Onsets = Callable[[Audio], np.ndarray]
 Packets = Callable[[Path], list[str]]
-
-
-class MakeVideo(Protocol):
-    def __call__(
-        self,
-        path: Path,
-        seconds: float = ...,
-        *,
-        fps: int = ...,
-        size: tuple[int, int] = ...,
-        cuts: Sequence[float] = ...,
-        audio: Audio | None = ...,
-        gop: int = ...,
-    ) -> Path: ...
 
 
 def times(path: Path) -> list[float]:

@@ -1,31 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from tests.conftest import MakeVideo
 
 from sottovoce.media import survey as surveying
 from sottovoce.media.survey import difference
 from sottovoce.media.video import cuts, glance, keyframes
-
-
-class MakeVideo(Protocol):
-    def __call__(
-        self,
-        path: Path,
-        seconds: float = ...,
-        *,
-        fps: int = ...,
-        cuts: Sequence[float] = ...,
-        gop: int = ...,
-        size: tuple[int, int] = ...,
-    ) -> Path: ...
 
 
 @pytest.fixture

@@ -117,14 +117,16 @@ def test_hybrid_networks_of_any_segment(tmp_path: Path, segment: float | None) -
     assert_same(made, theirs(network, sound, segment=segment or MODELS["hdemucs_mmi"].segment))
 
 
-def test_a_bag_of_unlike_networks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mdx", "mdx_extra"])
+def test_a_bag_of_unlike_networks(tmp_path: Path, name: str) -> None:
     networks: list[Network] = [tiny.demucs(1), tiny.hdemucs(2), tiny.demucs(3), tiny.hdemucs(4)]
-    model = MODELS["mdx"]
+    model = MODELS[name]
     for network, signature in zip(networks, model.signatures, strict=True):
         tiny.save(network, tmp_path / f"{signature}.safetensors")
     sound = noise(round(2.6 * tiny.RATE))
-    wanted = theirs(BagOfModels(networks, [list(map(float, row)) for row in model.weights]), sound, segment=1.5)
-    assert_same(ours(tmp_path, sound, model="mdx", segment=1.5, batch=2), wanted)
+    weights = [list(map(float, row)) for row in model.weights] or None
+    wanted = theirs(BagOfModels(networks, weights), sound, segment=1.5)
+    assert_same(ours(tmp_path, sound, model=name, segment=1.5, batch=2), wanted)
 
 
 def test_every_block_is_heard() -> None:

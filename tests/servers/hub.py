@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.servers.loopback import Loopback, serving
 
-FAULTS = ("cut", "busy", "short", "long", "flip", "ignore-range", "wrong-range")
+FAULTS = ("cut", "hang", "busy", "short", "long", "flip", "ignore-range", "wrong-range")
 
 
 @dataclass
@@ -122,6 +122,11 @@ class _Handler(Loopback):
         body, headers = content[start:], {"ETag": etag}
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        if fault == "hang":
+            self.say(200, body, cut=True, **headers)
+            # Nothing more comes until the other end is gone.
+            self.rfile.read(1)
+            return
         self.say(206 if start else 200, body, cut=fault == "cut", **headers)
 
     def _start(self, etag: str) -> int:

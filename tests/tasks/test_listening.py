@@ -90,6 +90,15 @@ def test_voices_may_come_from_a_stem_while_other_sounds_still_count(babble: Babb
     assert [(cause.kind, round(cause.start)) for cause in causes] == [("speech", 4), ("sound", 12)]
 
 
+def test_the_level_of_a_voice_is_that_of_its_stem(babble: Babble) -> None:
+    voice = with_talk(babble, np.zeros((2, 12 * RATE), np.float32), 4, gain=0.02)
+    noisy = heard(room(12, 0.1) + voice, voice=voice)
+    causes, notes = causes_of(noisy, 0.05)
+    assert "speech" not in [cause.kind for cause in causes]
+    assert "fainter than ducking_threshold" in notes[0]
+    assert "speech" in [cause.kind for cause in causes_of(noisy, 0.0005)[0]]
+
+
 def test_a_clip_of_one_sample_and_an_empty_one_are_heard_too() -> None:
     for frames in (0, 1):
         clip = heard(np.zeros((2, frames), np.float32))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
 import pytest
 
 from sottovoce import errors
-from sottovoce.audio import Audio, Samples
+from sottovoce.audio import Audio, AudioReader, Samples, Stem, StemWriter
 from sottovoce.dsp.ducking import depth_of
 from sottovoce.dsp.levels import decibels
 from sottovoce.dsp.loudness import integrated, true_peak_db
+from sottovoce.engines.base import EngineOptions, Run, Separation
 from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
+from sottovoce.engines.tone import ToneSeparator
 from sottovoce.media.decode import FileReader, decode
 from sottovoce.media.encode import Format, encode
 from sottovoce.tasks.outcome import Outcome, TaskRun
@@ -25,9 +27,8 @@ from sottovoce.tasks.score import PRESETS, Score, score
 RATE = 48_000
 FLOAT = Format("wav", bit_depth="float")
 Babble = Callable[[float, int, int], Samples]
-ENGINES = Catalog(
-    {GENERATORS.group: ("tone",), MOOD_READERS.group: ("keyframes",), SEPARATORS.group: ("classical", "tone")}
-)
+ORDERS = {GENERATORS.group: ("tone",), MOOD_READERS.group: ("keyframes",), SEPARATORS.group: ("classical",)}
+ENGINES = Catalog(ORDERS)
 #: Where the phrases of the test clip begin and end, in seconds.
 PHRASES = ((2.0, 5.0), (6.0, 7.0), (10.5, 12.5))
 SECONDS = 16.0
@@ -35,10 +36,10 @@ SECONDS = 16.0
 FREE, AFTER = (8.8, 10.0), (14.3, 14.9)
 
 
-def run(scratch: Path, source: Path, **fields: Any) -> Outcome:
+def run(scratch: Path, source: Path, *, engines: Catalog = ENGINES, **fields: Any) -> Outcome:
     scratch.mkdir(parents=True, exist_ok=True)
     wishes = {"source": {"path": source}, "seed": 7, **fields}
-    return score(validate(Score, wishes, local=True), ENGINES, TaskRun(scratch=scratch))
+    return score(validate(Score, wishes, local=True), engines, TaskRun(scratch=scratch))
 
 
 def music_under(outcome: Outcome, clip: Samples) -> Samples:
@@ -258,6 +259,8 @@ def test_a_missing_unreadable_empty_or_silent_music_file_is_an_error_and_never_r
     [
         {"music": {"path": "song.mp3"}, "prompt": "calm"},
         {"no_music": True, "prompt": "calm"},
+        {"no_music": True, "duck_stems": 4},
+        {"duck_stems": 3},
         {"ducking_ratio": 0.5},
         {"ducking_ratio": 21},
         {"ducking_threshold": 1.1},
@@ -305,9 +308,128 @@ def test_a_video_without_sound_gets_music_and_one_with_nothing_to_do_is_refused(
 
 
 def test_voices_are_found_in_the_stem_of_a_separator(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
-    outcome = run(tmp_path, clip_file, music={"path": music_file}, separator="tone")
+    # Its vocals are 0.4 of the whole, and the threshold is about them.
+    outcome = run(tmp_path, clip_file, music={"path": music_file}, separator="tone", ducking_threshold=0.4 * 0.02)
     assert len(outcome.report["dips"]) == 2
     assert any("vocals split off by tone" in note for note in outcome.report["notes"])
+
+
+def test_the_first_ready_network_of_the_order_finds_the_voices_unless_none_is_asked_for(
+    tmp_path: Path, clip_file: Path, music_file: Path
+) -> None:
+    engines = Catalog(ORDERS | {SEPARATORS.group: ("gone", "tone", "classical")})
+    music = {"path": music_file}
+    default = run(tmp_path / "default", clip_file, music=music, engines=engines).report["voice_stems"]
+    assert (default["engine"], [skip["engine"] for skip in default["skipped"]]) == ("tone", ["gone"])
+    nothing = {"engine": None, "model": None, "skipped": []}
+    for wishes in ({"music": music, "separator": "none"}, {"no_music": True}):
+        assert run(tmp_path / "none", clip_file, engines=engines, **wishes).report["voice_stems"] == nothing
+
+
+class Known(ToneSeparator):
+    """A separator that knows the stems of its source."""
+
+    name: ClassVar[str] = "known"
+    stems: ClassVar[dict[Stem, Samples]] = {}
+
+    def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
+        assert source.frames == round(SECONDS * RATE)
+        for stem, samples in self.stems.items():
+            sink.write(stem, samples[:, : source.frames])
+        return Separation(tuple(self.stems))
+
+
+@pytest.fixture(scope="module")
+def song() -> dict[Stem, Samples]:
+    """Four steady stems that have nothing to do with each other."""
+    frames, draw = round(SECONDS * RATE), np.random.default_rng(4)
+    time = np.arange(frames) / RATE
+    tones = {"bass": 0.05 * np.sin(2 * np.pi * 70 * time), "vocals": 0.04 * np.sin(2 * np.pi * 660 * time)}
+    hiss = {"drums": 0.03 * draw.standard_normal(frames), "other": 0.03 * draw.standard_normal(frames)}
+    return {Stem(name): np.tile(part.astype(np.float32), (2, 1)) for name, part in {**tones, **hiss}.items()}
+
+
+@pytest.fixture(scope="module")
+def song_file(tmp_path_factory: pytest.TempPathFactory, song: dict[Stem, Samples]) -> Path:
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    encode(Audio(np.sum(list(song.values()), axis=0, dtype=np.float32), RATE), path, FLOAT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def knowing(song: dict[Stem, Samples]) -> Catalog:
+    engines = Catalog(ORDERS | {SEPARATORS.group: ("known",)})
+    known = Known(Known.Config())
+    known.stems = song  # type: ignore[misc]
+    engines.preload(SEPARATORS, "known", known)
+    return engines
+
+
+def stem_levels(music: Samples, stems: dict[Stem, Samples], start: float, end: float) -> dict[str, float]:
+    """How loud each of the stems is in the music, in dB beside itself."""
+    part = slice(round(start * RATE), round(end * RATE))
+    known = np.stack([stem[0, part] for stem in stems.values()], axis=1).astype(np.float64)
+    gains = np.linalg.lstsq(known, music[0, part].astype(np.float64), rcond=None)[0]
+    return {str(stem): decibels(abs(float(gain))) for stem, gain in zip(stems, gains, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("count", "ratios"),
+    [
+        (4, {"drums": 1.0, "bass": 0.7 * 6, "other": 0.8 * 6, "vocals": 6.0}),
+        (2, {"drums": 1.0, "bass": 1.0, "other": 1.0, "vocals": 6.0}),
+    ],
+)
+def test_each_part_of_the_music_is_lowered_by_its_own_amount(
+    tmp_path: Path,
+    talk: Samples,
+    clip_file: Path,
+    song: dict[Stem, Samples],
+    song_file: Path,
+    knowing: Catalog,
+    count: int,
+    ratios: dict[str, float],
+) -> None:
+    outcome = run(
+        tmp_path, clip_file, music={"path": song_file}, duck_stems=count, separator="none", fade_out_seconds=1.0,
+        engines=knowing,
+    )  # fmt: skip
+    music = music_under(outcome, talk)
+    free = stem_levels(music, song, *FREE)
+    for start, end in PHRASES:
+        under = stem_levels(music, song, start, end)
+        assert {stem: free[stem] - under[stem] for stem in ratios} == pytest.approx(
+            {stem: depth_of(ratio) for stem, ratio in ratios.items()}, abs=0.3
+        )
+    told = outcome.report["music_parts"]
+    assert told["engine"] == "known"
+    depths = {stem: part["depth_db"] for part in told["parts"] for stem in part["made_of"]}
+    assert depths == pytest.approx(
+        {stem: depth_of(ratio) for stem, ratio in ratios.items() if stem in depths}, abs=0.01
+    )
+    whole = {time: rms_db(music, *time) for time in (FREE, PHRASES[0])}
+    assert told["lowered_db"] == pytest.approx(whole[FREE] - whole[PHRASES[0]], abs=0.5)
+
+
+def test_parts_that_are_not_lowered_are_the_music_to_the_last_bit(
+    tmp_path: Path, clip_file: Path, song_file: Path, knowing: Catalog
+) -> None:
+    wishes = {"music": {"path": song_file}, "ducking_ratio": 1, "separator": "none", "engines": knowing}
+    mixes = [
+        decode(run(tmp_path / str(count), clip_file, duck_stems=count, **wishes).files["output"]).samples
+        for count in (None, 2, 4)
+    ]
+    assert np.array_equal(mixes[0], mixes[1])
+    assert np.array_equal(mixes[0], mixes[2])
+
+
+def test_an_engines_own_stems_are_its_musics_parts(tmp_path: Path, clip_file: Path) -> None:
+    outcome = run(tmp_path, clip_file, prompt="a calm chord", engine="tone", duck_stems=4, plot=True)
+    assert outcome.files["plot"].stat().st_size > 20_000
+    assert outcome.report["music_parts"]["engine"] == "tone"
+    parts = {part["name"]: part["made_of"] for part in outcome.report["music_parts"]["parts"]}
+    assert parts == {"bass": ["bass"], "vocals": ["melody"], "other": ["harmony"]}
+    assert sorted(outcome.tracks[0].stems) == ["bass", "harmony", "melody"]
 
 
 def test_the_plot_is_a_picture(tmp_path: Path, clip_file: Path, music_file: Path) -> None:

@@ -13,7 +13,7 @@ from sottovoce.dsp.loudness import integrated
 from sottovoce.engines.catalog import GENERATORS, Catalog
 from sottovoce.media.encode import Format, encode
 from sottovoce.tasks.outcome import TaskRun
-from sottovoce.tasks.soundtrack import Joined, Wish, from_file, made, plan
+from sottovoce.tasks.soundtrack import Joined, Silence, Wish, from_file, made, plan
 
 RATE = 48_000
 ENGINES = Catalog({GENERATORS.group: ("tone",)})
@@ -115,3 +115,24 @@ def test_every_version_is_a_take_with_a_seed_and_a_tag_of_its_own(tmp_path: Path
 def test_cuts_become_cues_of_the_part_they_lie_in(tmp_path: Path) -> None:
     (take,) = made(wish(cuts=(2.0, 9.0)), 6 * RATE, ENGINES, TaskRun(scratch=tmp_path)).takes
     assert take.recipe.request["cues"] == [2.0]
+
+
+def test_the_stems_of_made_music_are_as_long_as_it_and_add_up_to_it(tmp_path: Path) -> None:
+    found = made(wish(stems=True), 3 * RATE, ENGINES, TaskRun(scratch=tmp_path))
+    stems = [read_all(reader).samples for reader in found.stems.values()]
+    assert [stem.shape for stem in stems] == [(2, 3 * RATE)] * 3
+    assert np.abs(np.sum(stems, axis=0) - read_all(found.reader).samples).max() < 1e-6
+
+
+def test_a_part_without_a_stem_is_silent_where_the_others_go_on() -> None:
+    part = ArrayReader(Audio(noise(10), RATE))
+    joined = read_all(Joined((part, Silence(10 * RATE), part), 22 * RATE)).samples
+    assert rms_db(joined[:, : 6 * RATE]) == pytest.approx(-20, abs=0.2)
+    assert not joined[:, 10 * RATE : 12 * RATE].any()
+    assert rms_db(joined[:, 16 * RATE :]) == pytest.approx(-20, abs=0.2)
+
+
+def test_silence_is_as_long_as_it_is_said_to_be() -> None:
+    blocks = list(Silence(2500).blocks(1000))
+    assert [block.shape for block in blocks] == [(2, 1000), (2, 1000), (2, 500)]
+    assert not np.concatenate(blocks, axis=1).any()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,3 +337,33 @@ def test_the_manifest_that_ships_is_complete_where_it_claims_to_be() -> None:
         assert model.stems
     assert {"htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx_extra"} <= set(builtin())
     assert len(builtin()["htdemucs_ft"].files) == 4
+
+
+PULL = """
+import sys
+from pathlib import Path
+from sottovoce.weights.download import Hub
+from sottovoce.weights.manifest import Model
+from sottovoce.weights.store import Store
+
+folder, url, model = sys.argv[1:]
+Store(Path(folder), hub=Hub(url), manifest={"tiny": Model.model_validate_json(model)}).pull("tiny")
+"""
+
+
+def test_a_pull_that_was_killed_goes_on_from_its_last_byte_and_is_verified(tmp_path: Path, hub: HubServer) -> None:
+    hub.break_off(["hang"])
+    child = subprocess.Popen([sys.executable, "-c", PULL, str(tmp_path), hub.url, tiny().model_dump_json()])
+    try:
+        while sum(part.stat().st_size for part in tmp_path.rglob("*.part")) < len(A) // 2:
+            assert child.poll() is None
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+    here = store(tmp_path, hub)
+    assert not here.models()[0].here
+    assert contents(here.pull("tiny")) == [A, B]
+    assert hub.fetches("one.safetensors")[-1]["range"] == f"bytes={len(A) // 2}-"
+    assert {checked.state for checked in here.verify("tiny")} == {"fine"}
+    assert not list(tmp_path.rglob("*.part"))

@@ -10,8 +10,11 @@ import typer
 from sottovoce.cli.render import AsJson, show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sottovoce.engines.base import Capabilities, Engine
     from sottovoce.engines.catalog import Catalog, Kind
+    from sottovoce.speeds import Speed
 
 
 def command(
@@ -25,7 +28,7 @@ def command(
         if name is None:
             _show_all(studio.engines, as_json=as_json)
         else:
-            _show_one(studio.engines, name, as_json=as_json)
+            _show_one(studio.engines, name, studio.speeds(), as_json=as_json)
 
 
 def _show_all(catalog: Catalog, *, as_json: bool) -> None:
@@ -37,10 +40,22 @@ def _show_all(catalog: Catalog, *, as_json: bool) -> None:
         for title, engines in found.items()
         for index, engine in enumerate(engines)
     ]
-    show(found, table(["kind", "name", "auto", "what", "ready"], rows), as_json=as_json)
+    text = table(["kind", "name", "auto", "what", "ready"], rows)
+    show(found, f"{text}\n\n{_advice(found)}", as_json=as_json)
 
 
-def _show_one(catalog: Catalog, name: str, *, as_json: bool) -> None:
+def _advice(found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """A line on when to take each engine, and what it costs."""
+    engines = [engine for engines in found.values() for engine in engines if engine["capabilities"]["quality"]]
+    rows = [(engine["name"], _cost(engine), engine["capabilities"]["quality"]) for engine in engines]
+    return table(["", "cost", "when"], rows)
+
+
+def _cost(engine: dict[str, Any]) -> str:
+    return "paid" if engine["capabilities"]["paid"] else "free"
+
+
+def _show_one(catalog: Catalog, name: str, speeds: Sequence[Speed], *, as_json: bool) -> None:
     from sottovoce.engines.catalog import KINDS, engine_names, parse_engine
     from sottovoce.errors import InvalidBackend
 
@@ -48,8 +63,19 @@ def _show_one(catalog: Catalog, name: str, *, as_json: bool) -> None:
     if not kinds:
         known = sorted({known for kind in KINDS for known in engine_names(kind)})
         raise InvalidBackend(f"no engine is called {name!r}; there are {', '.join(known)}")
-    found = {kind.title: _described(catalog, kind, catalog.get(kind, name)) for kind in kinds}
+    measured = [speed for speed in speeds if speed.engine == parse_engine(name)]
+    found = {
+        kind.title: {**_described(catalog, kind, catalog.get(kind, name)), "speeds": _speeds(kind, measured)}
+        for kind in kinds
+    }
     show(found, "\n\n".join(_page(title, engine) for title, engine in found.items()), as_json=as_json)
+
+
+def _speeds(kind: Kind[Any], measured: Sequence[Speed]) -> list[dict[str, Any]]:
+    """The measurements of separators; engines of other kinds may have the same name."""
+    from sottovoce.engines.catalog import SEPARATORS
+
+    return [{**speed.model_dump(), "text": str(speed)} for speed in measured if kind is SEPARATORS]
 
 
 def _described(catalog: Catalog, kind: Kind[Any], engine: Engine) -> dict[str, Any]:
@@ -95,9 +121,15 @@ def _page(title: str, engine: dict[str, Any]) -> str:
         ("needs", able["needs"]),
         ("licence", able["licence"]),
         ("quality", able["quality"] or "not stated"),
+        ("cost", _cost(engine)),
+        *(("speed here", _speed(speed)) for speed in engine["speeds"]),
     ]
     options = [(f"--option {name}=", _choice(schema)) for name, schema in engine["options"].items()]
     return table(["", ""], [*facts, *options])
+
+
+def _speed(speed: dict[str, Any]) -> str:
+    return f"{speed['model'] or ''} {speed['text']} on {speed['machine']}".strip()
 
 
 def _choice(schema: dict[str, Any]) -> str:

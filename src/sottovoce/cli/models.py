@@ -9,37 +9,33 @@ import typer
 from sottovoce.cli.render import AsJson, bar, show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sottovoce.speeds import Speed
     from sottovoce.weights.store import Checked, Listed
 
 app = typer.Typer(no_args_is_help=True)
 
 Names = Annotated[list[str], typer.Argument(help="One or more models, as `sotto models list` names them.")]
+#: What a separation by any of these models costs: they run here.
+_COST = "free"
 _ELSEWHERE = "No GPU and no patience, or a stem none of these has (strings, wind, synth, lead vocals): --engine lalalai, paid by the minute and stem."
 
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Show the models, what each is good for, what it takes, and what is here."""
+    from sottovoce.machine import processor
     from sottovoce.studio import Studio
 
     with Studio() as studio:
         listed, folder = studio.weights.models(), studio.weights.folder
+        speeds = [speed for speed in studio.speeds() if speed.machine.startswith(processor())]
     total = sum(one.bytes_here for one in listed)
-    rows = [
-        (
-            one.model.name,
-            _here(one),
-            ", ".join(one.model.stems),
-            one.model.quality,
-            *_takes(one),
-            one.model.licence,
-            one.model.advice,
-        )
-        for one in listed
-    ]
-    columns = ("model", "here", "stems", "quality", "size", "memory", "licence", "advice")
+    rows = [_row(one, speeds) for one in listed]
+    columns = ("model", "here", "stems", "quality", "speed here", "size", "memory", "cost", "licence", "advice")
     text = f"{table(columns, rows)}\n\n{_ELSEWHERE}\n{total / 1e6:.0f} MB in {folder}"
-    models = [_described(one) for one in listed]
+    models = [_described(one, speeds) for one in listed]
     show({"models": models, "bytes_on_disk": total, "folder": folder, "elsewhere": _ELSEWHERE}, text, as_json=as_json)
 
 
@@ -93,18 +89,22 @@ def remove(names: Names, as_json: AsJson = False) -> None:
     show({"freed": freed}, text, as_json=as_json)
 
 
+def _row(one: Listed, speeds: Sequence[Speed]) -> tuple[str, ...]:
+    model = one.model
+    size = "told at the pull" if model.bytes is None else f"{model.bytes / 1e6:.0f} MB"
+    speed = ", ".join(str(speed) for speed in speeds if speed.model == model.name) or "not measured"
+    memory = f"{model.memory_mb / 1000:.1f} GB"
+    about = (speed, size, memory, _COST, model.licence, model.advice)
+    return (model.name, _here(one), ", ".join(model.stems), model.quality, *about)
+
+
 def _here(one: Listed) -> str:
     if one.here:
         return "yes" if one.bytes_here else "in a cache"
     return "partly" if one.bytes_here else "no"
 
 
-def _takes(one: Listed) -> tuple[str, str]:
-    size = one.model.bytes
-    return "told at the pull" if size is None else f"{size / 1e6:.0f} MB", f"{one.model.memory_mb / 1000:.1f} GB"
-
-
-def _described(one: Listed) -> dict[str, Any]:
+def _described(one: Listed, speeds: Sequence[Speed]) -> dict[str, Any]:
     return {
         **one.model.model_dump(exclude={"files"}),
         "bytes": one.model.bytes,
@@ -112,6 +112,8 @@ def _described(one: Listed) -> dict[str, Any]:
         "here": one.here,
         "bytes_here": one.bytes_here,
         "page": one.model.page,
+        "cost": _COST,
+        "speeds": [speed.model_dump() for speed in speeds if speed.model == one.model.name],
     }
 
 

@@ -95,5 +95,10 @@ def consent(progress: OnProgress) -> Consent | None:
 
 def notes(report: Mapping[str, Any]) -> str:
     """What a report wants its reader to know: engines passed over, and remarks."""
-    skipped = [f"skipped {skip['engine']}: {skip['reason']}" for skip in report.get("skipped", ())]
+    skipped = [_passed_over(skip) for skip in report.get("skipped", ())]
     return "\n".join([*skipped, *report.get("notes", ())])
+
+
+def _passed_over(skip: Mapping[str, str]) -> str:
+    cure = f" ({skip['cure'].removesuffix('.')})" if skip.get("cure") else ""
+    return f"skipped {skip['engine']}: {skip['reason']}{cure}"

@@ -53,7 +53,19 @@ def command(
     ] = None,
     fade_in_seconds: Annotated[float | None, typer.Option(help="0 to 10 seconds.", show_default="settings")] = None,
     fade_out_seconds: Annotated[float | None, typer.Option(help="0 to 10 seconds.", show_default="settings")] = None,
-    separator: Annotated[str | None, typer.Option(help="Find the voices with this separator, or auto.")] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help="Find the voices with this separator, or auto, or none.", show_default="a network's if one is ready"
+        ),
+    ] = None,
+    duck_stems: Annotated[
+        int | None,
+        typer.Option(
+            help="2: lower the melody alone. 4: lower vocals, other, bass each by its own amount, drums not at all.",
+            show_default="all alike",
+        ),
+    ] = None,
     engine_options: options.EngineOptions = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write.", show_default="NAME-scored")
@@ -75,11 +87,13 @@ def command(
             source={"path": path}, music=named_music, prompt=prompt, no_music=no_music, auto_music=auto_music, music_source=music_source,
             mood=mood, genre=genre, engine=engine, seed=seed, versions=versions, take=take, preset=preset,
             ducking_threshold=ducking_threshold, ducking_ratio=ducking_ratio, music_volume_db=music_volume_db,
-            fade_in_seconds=fade_in_seconds, fade_out_seconds=fade_out_seconds, separator=separator,
+            fade_in_seconds=fade_in_seconds, fade_out_seconds=fade_out_seconds, separator=separator, duck_stems=duck_stems,
             options=options.parse_pairs(engine_options), plot=plot is not None,
         )  # fmt: skip
         target = output or _beside(source)
         with bar() as progress:
+            if separator is not None or duck_stems is not None:
+                studio.consent = options.consent(progress)
             done = studio.score(studio.request(Score, fields), target, progress, plot=plot)
     value = {**done.report, "files": dict(done.files), "tracks": [track.as_dict() for track in done.tracks]}
     show(value, _text(done), as_json=as_json)
@@ -101,8 +115,13 @@ def _text(done: Done) -> str:
         if isinstance(value, str | int | float | bool)
     ]
     dips = [(clock(dip["start"]), clock(dip["end"]), ", ".join(dip["causes"])) for dip in report.get("dips", ())]
+    music = [
+        (part["name"], ", ".join(part["made_of"]), f"{part['depth_db']:.1f} dB")
+        for part in (report.get("music_parts") or {}).get("parts", ())
+    ]
     parts = [
         table(["", ""], rows),
+        *([table(["part of the music", "stems", "lowered by"], music)] if music else []),
         *([table(["music down", "until", "because of"], dips)] if dips else []),
         options.notes(report),
     ]

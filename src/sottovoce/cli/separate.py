@@ -14,13 +14,33 @@ from sottovoce.cli.render import AsJson, bar, clock, show, table
 def command(
     source: Annotated[str, typer.Argument(help="A song, or - for standard input.")],
     engine: Annotated[str | None, typer.Option(help="An engine by name, or auto.", show_default="auto")] = None,
-    model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The engine's model, or a .safetensors file of your own for demucs.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Only these stems, such as vocals,drums or no_vocals.")] = None,
     preview: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
     format: Annotated[
         str | None, typer.Option("--format", help="wav, flac, mp3, opus, ogg or m4a.", show_default="flac")
     ] = None,
+    residual: Annotated[bool, typer.Option("--residual", help="Also write what the stems leave of the song.")] = False,
+    sum_to_mix: Annotated[
+        bool, typer.Option("--sum-to-mix", help="Spread what the stems leave of the song over them.")
+    ] = False,
+    overlap: Annotated[
+        float | None, typer.Option(help="How much of a chunk the next one covers, 0 to under 1; less is faster.")
+    ] = None,
+    shifts: Annotated[
+        int | None, typer.Option(help="Average over so many shifted passes, 0 to 20; each costs the whole time again.")
+    ] = None,
+    segment: Annotated[
+        float | None, typer.Option(help="Seconds of a chunk, for mdx and hdemucs models; shorter takes less memory.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, exact or fast.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     engine_options: options.EngineOptions = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Separate again, even if the same was done before, and keep nothing.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the stems.", show_default="SONG_stems")
     ] = None,
@@ -39,7 +59,15 @@ def command(
             only=None if only is None else only.split(","),
             preview=preview,
             format=format,
+            residual=residual or None,
+            sum_to_mix=sum_to_mix or None,
+            overlap=overlap,
+            shifts=shifts,
+            segment=segment,
+            precision=precision,
+            device=device,
             options=options.parse_pairs(engine_options),
+            cache=False if no_cache else None,
         )
         request = studio.request(Separate, fields)
         into = output or Path(f"{'stdin' if source == '-' else path.stem}_stems")

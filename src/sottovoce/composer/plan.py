@@ -16,7 +16,7 @@ from sottovoce.composer.rng import between, pick, stream, weighted
 from sottovoce.composer.style import Player, Style
 from sottovoce.composer.stylebook import STAND_INS, stand_in, stylebook
 from sottovoce.composer.theory import MODES
-from sottovoce.composer.vocabulary import STYLE_WORDS, Wishes, parse_prompt
+from sottovoce.composer.vocabulary import Wishes, parse_prompt
 from sottovoce.moods import MOODS
 from sottovoce.prompt import Key, parse_key
 
@@ -263,8 +263,3 @@ def _notes(brief: Brief, wishes: Wishes, style: Style, asked: str) -> tuple[str,
     if brief.mood and not parse_prompt(brief.mood).moods:
         notes.append(f"the mood {brief.mood!r} is not known; the words decided. Moods: {', '.join(MODIFIERS)}")
     return tuple(notes)
-
-
-def known_styles() -> tuple[str, ...]:
-    """Every style name that words can ask for, there or not."""
-    return tuple(STYLE_WORDS)

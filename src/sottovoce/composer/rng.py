@@ -55,12 +55,3 @@ def normal(rng: Random, sigma: float) -> float:
     """Nearly normal around 0 with deviation `sigma`, within two of them: the sum of four uniform numbers (Irwin-Hall)."""
     total = rng.random() + rng.random() + rng.random() + rng.random() - 2
     return sigma * min(2.0, max(-2.0, total * 1.7320508075688772))
-
-
-def shuffled(rng: Random, items: Sequence[T]) -> list[T]:
-    """The items in another order (Fisher-Yates)."""
-    result = list(items)
-    for index in range(len(result) - 1, 0, -1):
-        other = whole(rng, 0, index)
-        result[index], result[other] = result[other], result[index]
-    return result

@@ -24,11 +24,6 @@ def equal_power(a: Samples, b: Samples, frames: int) -> Samples:
     return _joined(a, b, frames, 0.0)
 
 
-def equal_gain(a: Samples, b: Samples, frames: int) -> Samples:
-    """`a` going over into `b` during `frames`; for sounds that are the same there."""
-    return _joined(a, b, frames, 1.0)
-
-
 def join(a: Samples, b: Samples, frames: int) -> Samples:
     """`a` going over into `b` by the law that keeps the power steady, from how alike they are while they overlap."""
     overlap = min(frames, a.shape[1], b.shape[1])
@@ -39,21 +34,6 @@ def correlation(a: Samples, b: Samples) -> float:
     """Likeness of two sounds of one shape, -1 to 1; 0 if either is silent."""
     both = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return float(np.clip(np.vdot(a, b) / both, -1, 1)) if both > 0 else 0.0
-
-
-def zero_crossing(samples: Samples, near: int, within: int) -> int:
-    """The frame closest to `near`, at most `within` away, at which the mean of the channels passes zero upwards.
-
-    Where it does not, the frame at which the channels are lowest.
-    """
-    first, stop = max(1, near - within), min(samples.shape[1], near + within + 1)
-    if first >= stop:
-        return int(np.clip(near, 0, max(samples.shape[1] - 1, 0)))
-    mono = samples[:, first - 1 : stop].mean(axis=0)
-    rising = np.flatnonzero((mono[:-1] < 0) & (mono[1:] >= 0)) + first
-    if len(rising):
-        return min(map(int, rising), key=lambda frame: abs(frame - near))
-    return first + int(np.abs(samples[:, first:stop]).max(axis=0).argmin())
 
 
 def loop_to(samples: Samples, rate: int, frames: int, *, beats: Sequence[float] = ()) -> Samples:

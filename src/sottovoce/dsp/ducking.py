@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,11 @@ class Ducking:
     attack: float = 0.25
     hold: float = 1.5
     release: float = 1.2
+
+
+def shared(ducking: Ducking, share: float) -> Ducking:
+    """The same movement for a part of the music that takes only a share (0-1) of the ratio; a ratio below 1 is none at all."""
+    return replace(ducking, depth=depth_of(max(1.0, share * 10 ** (ducking.depth / 20))))
 
 
 #: For music that the clip itself has: out of its way, slowly.
@@ -94,6 +99,18 @@ class GainCurve:
     def lowered(self, seconds: float, *, by: float = 1.0) -> float:
         """In how many of the first `seconds` the music is at least `by` dB lower, to a hundredth."""
         return float(np.count_nonzero(self.decibels(np.arange(round(seconds * 100)) / 100) <= -by) / 100)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a part of a sound adds where the whole already moves by `whole`, so that the part moves by `own`."""
+
+    own: GainCurve
+    whole: GainCurve
+
+    def block(self, first: int, frames: int, rate: int) -> NDArray[np.float32]:
+        """The linear factor (-1 to 1, 0 where both move alike) of `frames` samples from sample `first` on."""
+        return self.own.block(first, frames, rate) - self.whole.block(first, frames, rate)
 
 
 def dips_of(causes: Iterable[Cause], ducking: Ducking) -> tuple[Dip, ...]:

@@ -35,38 +35,11 @@ def high_pass(hertz: float, rate: int, *, q: float = BUTTERWORTH) -> Sections:
     return _section((1 + cos) / 2, -1 - cos, (1 + cos) / 2, 1 + alpha, -2 * cos, 1 - alpha)
 
 
-def band_pass(hertz: float, rate: int, *, q: float = 1.0) -> Sections:
-    """0 dB at `hertz`, 6 dB an octave on both sides; the band between the -3 dB points is `hertz` / `q` wide."""
-    cos, alpha = _angle(hertz, rate, q)
-    return _section(alpha, 0.0, -alpha, 1 + alpha, -2 * cos, 1 - alpha)
-
-
-def notch(hertz: float, rate: int, *, q: float = 10.0) -> Sections:
-    """Nothing at `hertz`, everything elsewhere."""
-    cos, alpha = _angle(hertz, rate, q)
-    return _section(1.0, -2 * cos, 1.0, 1 + alpha, -2 * cos, 1 - alpha)
-
-
 def peak(hertz: float, rate: int, gain_db: float, *, q: float = 1.0) -> Sections:
     """A bell of `gain_db` around `hertz`."""
     cos, alpha = _angle(hertz, rate, q)
     a = _root(gain_db)
     return _section(1 + alpha * a, -2 * cos, 1 - alpha * a, 1 + alpha / a, -2 * cos, 1 - alpha / a)
-
-
-def low_shelf(hertz: float, rate: int, gain_db: float, *, q: float = BUTTERWORTH) -> Sections:
-    """`gain_db` well below `hertz`, half of it there, none above."""
-    cos, alpha = _angle(hertz, rate, q)
-    a, slope = _root(gain_db), 2 * math.sqrt(_root(gain_db)) * alpha
-    up, down = a + 1, a - 1
-    return _section(
-        a * (up - down * cos + slope),
-        2 * a * (down - up * cos),
-        a * (up - down * cos - slope),
-        up + down * cos + slope,
-        -2 * (down + up * cos),
-        up + down * cos - slope,
-    )
 
 
 def high_shelf(hertz: float, rate: int, gain_db: float, *, q: float = BUTTERWORTH) -> Sections:

@@ -1,8 +1,7 @@
-"""Putting parts together: sums, gains that move, fades, and any layout as stereo."""
+"""Putting parts together: sums, gains that move, and fades."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,21 +12,6 @@ from sottovoce.errors import InvalidParameter
 
 #: A level in dB, or a curve of linear gains [frames].
 Gain = float | Samples
-
-_HALF_POWER = math.sqrt(0.5)
-_LEFT, _RIGHT, _BOTH, _NONE = (1.0, 0.0), (0.0, 1.0), (_HALF_POWER, _HALF_POWER), (0.0, 0.0)
-_SIDE_LEFT, _SIDE_RIGHT = (_HALF_POWER, 0.0), (0.0, _HALF_POWER)
-
-#: What each channel gives to left and right, by the number of channels (ITU-R BS.775-3 annex 4; the LFE is left out).
-_TO_STEREO: dict[int, tuple[tuple[float, float], ...]] = {
-    1: ((1.0, 1.0),),
-    3: (_LEFT, _RIGHT, _BOTH),
-    4: (_LEFT, _RIGHT, _SIDE_LEFT, _SIDE_RIGHT),
-    5: (_LEFT, _RIGHT, _BOTH, _SIDE_LEFT, _SIDE_RIGHT),
-    6: (_LEFT, _RIGHT, _BOTH, _NONE, _SIDE_LEFT, _SIDE_RIGHT),
-    7: (_LEFT, _RIGHT, _BOTH, _NONE, _BOTH, _SIDE_LEFT, _SIDE_RIGHT),
-    8: (_LEFT, _RIGHT, _BOTH, _NONE, _SIDE_LEFT, _SIDE_RIGHT, _SIDE_LEFT, _SIDE_RIGHT),
-}
 
 
 def mix(parts: Sequence[tuple[Samples, Gain]]) -> Samples:
@@ -56,20 +40,6 @@ def with_gain(samples: Samples, gain: Gain) -> Samples:
     missing = samples.shape[1] - len(gain)
     curve = np.pad(gain, (0, missing), mode="edge") if missing > 0 else gain[: samples.shape[1]]
     return samples * curve.astype(np.float32, copy=False)
-
-
-def to_stereo(samples: Samples) -> Samples:
-    """Any layout up to 7.1 as [2, frames]; mono sounds on both sides at its own level, stereo comes back as it is.
-
-    Channels are counted as in WAV files: L R C LFE Ls Rs. A downmix of loud channels may exceed full scale.
-    InvalidParameter for a width that has no usual layout.
-    """
-    if samples.shape[0] == 2:
-        return samples
-    matrix = _TO_STEREO.get(samples.shape[0])
-    if matrix is None:
-        raise InvalidParameter(f"{samples.shape[0]} channels are no known layout; there may be 1 to 8")
-    return np.asarray(np.array(matrix, np.float32).T @ samples, np.float32)
 
 
 def fade(samples: Samples, rate: int, fade_in: float, fade_out: float) -> Samples:

@@ -151,6 +151,12 @@ class Separator(Engine, Protocol):
     def stems_of(self, model: str | None) -> tuple[Stem, ...]:
         """The stems a model gives; InvalidParameter for a model it does not have."""
 
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """What decides the stems besides source and options, in plain values: the same is not separated twice.
+
+        Settings where options are left out, weights by hash, the machine where it matters, the seed where it is drawn from.
+        """
+
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Write every stem with the source's exact rate, channels and length."""
 

@@ -186,15 +186,22 @@ def _load(point: EntryPoint) -> Any:
 
 
 def _skipped(failed: Mapping[str, errors.SottovoceError]) -> tuple[Skipped, ...]:
-    return tuple(Skipped(engine=name, reason=error.message, cure=error.hint) for name, error in failed.items())
+    return tuple(
+        Skipped(engine=name, reason=error.message.removeprefix(_cannot_run(name)), cure=error.hint)
+        for name, error in failed.items()
+    )
+
+
+def _cannot_run(name: str) -> str:
+    return f"{name} cannot run here: "
 
 
 def _not_ready(engine: Engine, missing: Unavailable) -> errors.BackendNotInstalled:
-    return errors.BackendNotInstalled(f"{engine.name} cannot run here: {missing.reason}", hint=missing.cure)
+    return errors.BackendNotInstalled(f"{_cannot_run(engine.name)}{missing.reason}", hint=missing.cure)
 
 
 def _none_left(kind: Kind[Any], failed: Mapping[str, errors.SottovoceError]) -> errors.SottovoceError:
-    reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
+    reasons = "; ".join(f"{skip.engine}: {skip.reason}" for skip in _skipped(failed))
     message = f"no {kind.title} could do it ({reasons or 'the order in the settings is empty'})"
     answers = [error for error in failed.values() if not isinstance(error, errors.BackendNotInstalled)]
     if answers and all(isinstance(error, errors.RequestError) for error in answers):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from threadpoolctl import threadpool_limits
@@ -57,6 +57,11 @@ class Classical:
         if model is not None:
             raise errors.InvalidParameter(f"classical has no models, so none is called {model!r}; leave the model out")
         return STEMS
+
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """Nothing but the options."""
+        del options, run
+        return {}
 
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Write the stems four seconds at a time, in memory that does not grow with the length; a cancel waits for one such block."""

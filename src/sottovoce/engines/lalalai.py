@@ -147,6 +147,11 @@ class Lalalai:
         with self._api(run) as api:
             return api.cancel(tasks) if tasks else {}
 
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """Nothing but the options: its limit of minutes changes no stem."""
+        del options, run
+        return {}
+
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Upload, have the stems made, fetch and write them; InvalidParameter over the limit of minutes, QuotaExceeded without minutes left.
 
@@ -337,9 +342,7 @@ def _written(files: Mapping[Stem, Path], splits: Sequence[Split], source: AudioR
             remote.write_silence(stem, source.frames, source, sink)
             notes.append(f"lalal.ai found no {stem}: the stem is silent")
             continue
-        off = remote.write_stem(files[stem], stem, source, sink)
-        if abs(off) > remote.TOLERATED_SECONDS:
-            notes.append(f"{stem} came back {off:+.2f} s long; it was cut or filled to the song's length")
+        notes += remote.write_stem(files[stem], stem, source, sink)
     return notes
 
 

@@ -92,6 +92,11 @@ class MusicgenSeparate:
             )
         return STEMS
 
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """Which server is asked."""
+        del options, run
+        return {"server": self.config.base_url}
+
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Send, wait, fetch, write. A job that was sent is taken up again by the same run's memo."""
         assert isinstance(options, MusicgenSeparateOptions)
@@ -104,7 +109,7 @@ class MusicgenSeparate:
             for index, (stem, path) in enumerate(paths.items()):
                 pause = remote.pauser(run, self._sleep, "download", 90 + 8 * index / len(paths))
                 remote.download(client, urls[stem], path, size=None, pause=pause)
-            notes = [note for stem, path in paths.items() if (note := _written(path, stem, source, sink))]
+            notes = [note for stem, path in paths.items() for note in remote.write_stem(path, stem, source, sink)]
         run.report("separate", 100)
         return Separation(wanted, None, options.model_dump(), tuple(notes))
 
@@ -220,14 +225,6 @@ def _address(url: str, base: str) -> str:
     if (asked.scheme, asked.host, asked.port, asked.userinfo) != (own.scheme, own.host, own.port, own.userinfo):
         raise _failed(f"names a result on another server, {asked.host}; it was not fetched")
     return url
-
-
-def _written(path: Path, stem: Stem, source: AudioReader, sink: StemWriter) -> str:
-    """Write a stem; what is to be said of it."""
-    off = remote.write_stem(path, stem, source, sink)
-    if abs(off) <= remote.TOLERATED_SECONDS:
-        return ""
-    return f"{stem} came back {off:+.2f} s long; it was cut or filled to the song's length"
 
 
 def _failed(what: str, hint: str = "") -> errors.RemoteFailed:

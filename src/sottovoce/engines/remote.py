@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Answers that may be another in a while.
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: What comes back may be this much longer or shorter than what was sent before it is mentioned.
-TOLERATED_SECONDS = 0.05
+_TOLERATED_SECONDS = 0.05
 _FLAC = Format("flac", bit_depth="24")
 _BLOCK = 1 << 16
 _TRIES = 5
@@ -57,8 +57,8 @@ def pieces(path: Path, report: Callable[[float], None]) -> Iterator[bytes]:
             yield piece
 
 
-def write_stem(path: Path, stem: Stem, source: AudioReader, sink: StemWriter) -> float:
-    """Give what came back to the sink at the source's rate, channels and exact length; by how many seconds its own length was off."""
+def write_stem(path: Path, stem: Stem, source: AudioReader, sink: StemWriter) -> tuple[str, ...]:
+    """Give what came back to the sink at the source's rate, channels and exact length; what is to be said of it."""
     left = source.frames
     came = FileReader(path, rate=source.rate, channels=source.channels)
     for block in came.blocks(_BLOCK):
@@ -66,7 +66,10 @@ def write_stem(path: Path, stem: Stem, source: AudioReader, sink: StemWriter) ->
             sink.write(stem, block[:, :left])
         left -= block.shape[1]
     write_silence(stem, max(0, left), source, sink)
-    return -left / source.rate
+    off = -left / source.rate
+    if abs(off) <= _TOLERATED_SECONDS:
+        return ()
+    return (f"{stem} came back {off:+.2f} s long; it was cut or filled to the song's length",)
 
 
 def write_silence(stem: Stem, frames: int, source: AudioReader, sink: StemWriter) -> None:

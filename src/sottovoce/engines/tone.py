@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -119,6 +119,11 @@ class ToneSeparator(_Head):
         if model is not None:
             raise errors.InvalidParameter(f"tone has no models, so none is called {model!r}; leave the model out")
         return self.capabilities.stems
+
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """Nothing but the options."""
+        del options, run
+        return {}
 
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
         """Write the stems a second at a time."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sottovoce import errors
 from sottovoce.audio import DELIVERY_RATE, Audio, AudioReader, Stem
 from sottovoce.dsp.resample import StreamResampler
 from sottovoce.dsp.speech import RATE as SPEECH_RATE
 from sottovoce.engines.base import Run
-from sottovoce.engines.catalog import Catalog
+from sottovoce.engines.catalog import SEPARATORS, Catalog, parse_engine
 from sottovoce.media.decode import FileReader
 from sottovoce.media.encode import Format, StemFiles
 from sottovoce.media.probe import MediaInfo
 from sottovoce.media.video import Survey, survey
 from sottovoce.progress import OnProgress, ignore
+from sottovoce.recipe import Skipped
 from sottovoce.tasks.listening import Heard, listen
 from sottovoce.tasks.mood import Excerpt
 from sottovoce.tasks.outcome import TaskRun
@@ -25,7 +28,12 @@ from sottovoce.tasks.separate import Separate, split_into
 from sottovoce.tasks.side_by_side import Ahead
 from sottovoce.tasks.spool import Spool, spooled
 
-_STEMS = Format("flac", bit_depth="24")
+#: Stems on their way are kept as floats, so that none is turned down for being loud.
+STEMS = Format("wav", bit_depth="float")
+#: Asked for as the separator, it leaves the clip whole.
+NONE = "none"
+#: Separators that leave too much else in the vocals to find voices in them better than in the clip itself.
+_COARSE = ("classical",)
 #: The clip is read in blocks of so many seconds.
 _SECONDS_AT_ONCE = 4
 
@@ -42,51 +50,95 @@ class Clip:
     sound: AudioReader | None
     excerpt: Audio | None
     seen: Survey | None
-    stems: VoiceStems | None = None
+    key: Key
 
     def heard(self, wanted: OnProgress = ignore) -> Heard | None:
         """What is heard in it (None without sound), listened to now; `wanted` is called meanwhile and may raise."""
         if self.sound is None:
             return None
-        voice, rest = (self.stems.voice, self.stems.rest) if self.stems else (None, None)
+        voice, rest = (self.key.stems.voice, self.key.stems.rest) if self.key.stems else (None, None)
         return listen(self.sound, self.info.seconds, Run(wanted), voice=voice, rest=rest)
 
 
 @dataclass(frozen=True, eq=False)
 class VoiceStems:
-    """A clip split into its voices and everything else, and what to say of how that was done."""
+    """A clip split into its voices and everything else, and by which engine and model."""
 
     voice: AudioReader
     rest: AudioReader
-    notes: tuple[str, ...]
+    engine: str
+    model: str | None
 
 
-def open_clip(info: MediaInfo, run: TaskRun, *, stems: VoiceStems | None, look: bool) -> Clip:
+@dataclass(frozen=True)
+class Key:
+    """What lowers the music: the voices in a clip's stems, or (None) in its own sound; and which separators were passed over."""
+
+    stems: VoiceStems | None = None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def open_clip(info: MediaInfo, run: TaskRun, *, key: Key, look: bool) -> Clip:
     """Decode the clip's sound, and look at its pictures meanwhile if `look`; the file's own errors if it cannot be read."""
     with ThreadPoolExecutor(1) as beside:
         pictures = beside.submit(survey, info.path) if look and info.has_video else None
         sound, part = _decoded(info, run) if info.has_sound else (None, None)
         seen = pictures.result() if pictures else None
     frames = round(info.seconds * DELIVERY_RATE) if info.has_video else sound.frames if sound else 0
-    return Clip(info, frames, sound, part, seen, stems)
+    return Clip(info, frames, sound, part, seen, key)
 
 
-def voice_stems(source: Source, separator: str, engines: Catalog, run: TaskRun) -> VoiceStems:
-    """Split the clip's voices off into the scratch folder, by the separator asked for or the first that can."""
+def voice_key(source: Source, separator: str | None, engines: Catalog, run: TaskRun) -> Key:
+    """Split the clip's voices off into the scratch folder, by the separator asked for (`auto`: the first that can; `none`: not at all).
+
+    Where nothing was asked for, by the first of the user's order that is a network, free and can; if there is none, the clip stays whole.
+    """
+    if separator is not None:
+        return Key() if parse_engine(separator) == NONE else _split(source, separator, engines, run)
+    skipped: list[tuple[str, errors.SottovoceError]] = []
+    for name in engines.order(SEPARATORS):
+        if name in _COARSE:
+            continue
+        try:
+            _refuse_paid(name, engines)
+            return _after(skipped, _split(source, name, engines, run))
+        except (errors.EngineError, errors.RequestError) as error:
+            skipped.append((name, error))
+    return _after(skipped, Key())
+
+
+def _refuse_paid(name: str, engines: Catalog) -> None:
+    if engines.ready(SEPARATORS, name).capabilities.paid:
+        raise errors.InvalidParameter(f"{name} is paid for", hint=f"--separator {name} takes it.")
+
+
+def _after(skipped: Sequence[tuple[str, errors.SottovoceError]], key: Key) -> Key:
+    """The key, and who was passed over before it; only those that were ready and failed are worth a note."""
+    skips = tuple(Skipped(engine=name, reason=error.message, cure=error.hint) for name, error in skipped)
+    failed = {
+        name for name, error in skipped if not isinstance(error, errors.BackendNotInstalled | errors.RequestError)
+    }
+    notes = _notes([skip for skip in skips if skip.engine in failed])
+    return replace(key, skipped=(*skips, *key.skipped), notes=(*notes, *key.notes))
+
+
+def _split(source: Source, separator: str, engines: Catalog, run: TaskRun) -> Key:
     sound = FileReader(run.locate(source))
 
     def files(engine: str) -> StemFiles:
-        return StemFiles(run.scratch / f"stems-{engine}", rate=sound.rate, channels=sound.channels, form=_STEMS)
+        return StemFiles(run.scratch / f"stems-{engine}", rate=sound.rate, channels=sound.channels, form=STEMS)
 
     vocals, rest = Stem("vocals"), Stem("no_vocals")
     split = split_into(Separate(source=source, engine=separator, only=(vocals, rest)), sound, files, engines, run)
-    skipped = [f"{skip.engine} did not separate the voices: {skip.reason}" for skip in split.skipped]
-    paths = split.sink.paths
-    return VoiceStems(
-        FileReader(paths[vocals]),
-        FileReader(paths[rest]),
-        (*skipped, f"voices found in the vocals split off by {split.engine.name}"),
-    )
+    paths, engine = split.sink.paths, split.engine.name
+    stems = VoiceStems(FileReader(paths[vocals]), FileReader(paths[rest]), engine, split.separation.model)
+    notes = (*_notes(split.skipped), f"voices found in the vocals split off by {engine}")
+    return Key(stems, split.skipped, notes)
+
+
+def _notes(skipped: Sequence[Skipped]) -> tuple[str, ...]:
+    return tuple(f"{skip.engine} did not separate the voices: {skip.reason}" for skip in skipped)
 
 
 def _decoded(info: MediaInfo, run: TaskRun) -> tuple[Spool, Audio]:

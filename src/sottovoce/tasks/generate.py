@@ -103,25 +103,36 @@ def prompt_of(request: Generate, seed: int) -> Prompt:
 
 
 def make_track(
-    request: Generate, index: int, engines: Catalog, run: TaskRun, *, first: Sequence[str] = ()
+    request: Generate,
+    index: int,
+    engines: Catalog,
+    run: TaskRun,
+    *,
+    first: Sequence[str] = (),
+    stems_welcome: bool = False,
 ) -> MadeTrack:
     """One version of a resolved request, made, inspected and written to the scratch folder.
 
-    `first` are engines that `auto` tries before the user's order.
+    `first` are engines that `auto` tries before the user's order; where stems are welcome, an engine that has some keeps them, and one that
+    has none will do.
     """
     assert request.seed is not None, "the seed is drawn before the work begins"
     seeds = seeds_of(request.seed, request.versions)
-    ran = _take(request, replace(run, seed=seeds[index]), engines, first)
+    ran = _take(request, replace(run, seed=seeds[index]), engines, first, stems_welcome=stems_welcome)
     return file_take(
         ran, request, Batch(size=request.versions, index=index, seeds=seeds), run, title=request.prompt[:80]
     )
 
 
-def _take(request: Generate, run: TaskRun, engines: Catalog, first: Sequence[str]) -> Ran[Generator, Take]:
+def _take(
+    request: Generate, run: TaskRun, engines: Catalog, first: Sequence[str], *, stems_welcome: bool
+) -> Ran[Generator, Take]:
     """By the engine asked for or the first that can; a take that fails its inspection counts as a failure."""
 
     def call(engine: Generator) -> Take:
         prompt = prompt_of(request, run.seed)
+        if stems_welcome and engine.capabilities.stems:
+            prompt = replace(prompt, stems=True)
         _refuse(engine, request)
         options = options_for(engine, request.options)
         started, clock = datetime.now(UTC), time.monotonic()

@@ -35,12 +35,14 @@ _SAME = 0.5
 class Heard:
     """A clip's sound: its length in samples at the reader's rate, and what was found in it.
 
-    `sounds` is the envelope that sounds other than voices are looked for in: the clip's own, or that of its other stems.
+    `spoken` is the envelope that the level of voices is read from, `sounds` the one that other sounds are looked for in: both the clip's
+    own, or those of its stems.
     """
 
     frames: int
     seconds: float
     envelope: Envelope
+    spoken: Envelope
     sounds: Envelope
     voices: Activity
     music: MusicPresence
@@ -69,7 +71,7 @@ def listen(
     ear = _Ear(clip)
     for block in _reported(clip, seconds, run):
         ear.push(block)
-    return ear.heard(_voices(voice) if voice else None, _envelope(rest) if rest else None)
+    return ear.heard(_voices(voice) if voice else None, envelope_of(rest) if rest else None)
 
 
 class _Ear:
@@ -90,16 +92,18 @@ class _Ear:
         self._loudness.push(block)
         self._hear(self._resampler.push(block.mean(axis=0, keepdims=True, dtype=np.float32)))
 
-    def heard(self, voices: Activity | None, sounds: Envelope | None) -> Heard:
+    def heard(self, voice: tuple[Activity, Envelope] | None, sounds: Envelope | None) -> Heard:
         """What came of it; voices and other sounds may be known better from stems."""
         self._hear(self._resampler.flush())
-        envelope, spoken = self._envelope.finish(), self._speech.finish()
+        envelope = self._envelope.finish()
+        voices, spoken = voice or (self._speech.finish(), envelope)
         return Heard(
             frames=self._frames,
             seconds=self._frames / self._rate,
             envelope=envelope,
+            spoken=spoken,
             sounds=sounds or envelope,
-            voices=voices or spoken,
+            voices=voices,
             music=self._music.finish(),
             momentary=self._loudness.momentary(),
         )
@@ -111,7 +115,7 @@ class _Ear:
 
 def causes_of(heard: Heard, threshold: float) -> tuple[tuple[Cause, ...], tuple[str, ...]]:
     """What lowers the music, in rising order, and what the user should know: voices below `threshold` (RMS 0-1 as recorded)."""
-    spoken = [Cause("speech", *voice, heard.envelope.loudest(voice)) for voice in heard.voices.spans]
+    spoken = [Cause("speech", *voice, heard.spoken.loudest(voice)) for voice in heard.voices.spans]
     music = [
         Cause("clip music", *stretch, _mean_rms(heard.envelope, stretch))
         for stretch in heard.music.spans(heard.voices.spans)
@@ -177,18 +181,21 @@ def _mean_rms(envelope: Envelope, stretch: Span) -> float:
     return float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))) if len(part) else 0.0
 
 
-def _voices(reader: AudioReader) -> Activity:
-    detector = SpeechDetector(reader.rate)
-    for block in reader.blocks(reader.rate):
-        detector.push(block)
-    return detector.finish()
-
-
-def _envelope(reader: AudioReader) -> Envelope:
+def envelope_of(reader: AudioReader) -> Envelope:
+    """The level of a sound, block by block."""
     meter = EnvelopeMeter(reader.rate, reader.channels)
-    for block in reader.blocks(reader.rate):
+    for block in reader.blocks(4 * reader.rate):
         meter.push(block)
     return meter.finish()
+
+
+def _voices(reader: AudioReader) -> tuple[Activity, Envelope]:
+    """Who speaks in a vocal stem, and its level."""
+    detector, meter = SpeechDetector(reader.rate), EnvelopeMeter(reader.rate, reader.channels)
+    for block in reader.blocks(reader.rate):
+        detector.push(block)
+        meter.push(block)
+    return detector.finish(), meter.finish()
 
 
 def _reported(clip: AudioReader, seconds: float, run: Run) -> Iterator[Samples]:

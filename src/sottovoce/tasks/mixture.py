@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sottovoce.audio import DELIVERY_RATE, AudioReader, Samples
-from sottovoce.dsp.ducking import GainCurve
+from sottovoce.dsp.ducking import Beside, GainCurve
 from sottovoce.dsp.levels import amplitude
 from sottovoce.dsp.limiter import StreamLimiter
 from sottovoce.engines.base import Run
@@ -44,7 +44,7 @@ class Layer:
 
     reader: AudioReader
     gain_db: float
-    curve: GainCurve = _LEVEL
+    curve: GainCurve | Beside = _LEVEL
     fades: Fades = _UNFADED
 
 

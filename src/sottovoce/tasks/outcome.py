@@ -10,15 +10,18 @@ from typing import Any
 from sottovoce.audio import Stem
 from sottovoce.engines.base import Run
 from sottovoce.recipe import Recipe
+from sottovoce.tasks.kept import Shelf
 from sottovoce.tasks.request import Source
 
 
 @dataclass(frozen=True)
 class TaskRun(Run):
-    """An engine's `Run`, and for tasks: a scratch folder of their own, and where a source lies on this machine."""
+    """An engine's `Run`, and for tasks: a scratch folder of their own, where a source lies on this machine, where results are kept."""
 
     scratch: Path = Path()
     locate: Callable[[Source], Path] = lambda source: getattr(source, "path", Path())
+    #: None: nothing is kept.
+    shelf: Shelf | None = None
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,21 @@ from pydantic import Field, model_validator
 
 from sottovoce import errors
 from sottovoce.audio import AudioReader
-from sottovoce.dsp.ducking import Ducking, GainCurve, depth_of, gain_curve
+from sottovoce.dsp.ducking import Beside, Ducking, GainCurve, depth_of, gain_curve
 from sottovoce.dsp.inspect import inspect
 from sottovoce.engines.base import MoodReader
-from sottovoce.engines.catalog import AUTO, Catalog, Ran
+from sottovoce.engines.catalog import AUTO, Catalog, Ran, parse_engine
 from sottovoce.media.encode import encode, format_of
 from sottovoce.media.probe import MediaInfo, probe
 from sottovoce.media.remux import check_ending
 from sottovoce.media.video import Cut, Keyframe, replace_sound
 from sottovoce.moods import Genre, Mood, MoodName
 from sottovoce.progress import within
-from sottovoce.tasks.clip import Clip, open_clip, voice_stems
+from sottovoce.tasks.clip import NONE, Clip, Key, open_clip, voice_key
 from sottovoce.tasks.listening import NO_VOICE, Heard, causes_of, voice_level
 from sottovoce.tasks.mixture import Fades, Layer, Mixture
 from sottovoce.tasks.mood import mood_of
+from sottovoce.tasks.music_parts import Count, Parts, parts_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import LARGEST_SEED, Request, Seed, Source, Words
 from sottovoce.tasks.score_plot import draw, require_plots
@@ -89,7 +90,16 @@ class Score(Request):
     fade_in_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the start")] = 2.0
     fade_out_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the end")] = 3.0
     separator: Annotated[
-        str | None, Field(description="find the voices in the vocals this separator (or auto) splits off")
+        str | None,
+        Field(
+            description="find the voices in the vocals this separator (or auto, or none) splits off; left out, a network's if one is ready"
+        ),
+    ] = None
+    duck_stems: Annotated[
+        Count | None,
+        Field(
+            description="lower the music in parts: 2, the melody alone; 4, vocals by the ratio, other by 0.8 of it, bass by 0.7, drums not at all"
+        ),
     ] = None
     plot: Annotated[bool, Field(description="draw speech, gain and levels as a picture")] = False
     format: Annotated[
@@ -103,7 +113,11 @@ class Score(Request):
         if len(asked) > 1 and asked != ["music", "take"]:
             raise ValueError(f"{' and '.join(asked)} contradict each other; give one of them")
         wishes = [*asked, *(name for name in ("mood", "genre", "preset") if getattr(self, name) is not None)]
-        wishes += [name for name, usual in (("engine", AUTO), ("versions", 1)) if getattr(self, name) != usual]
+        wishes += [
+            name
+            for name, usual in (("engine", AUTO), ("versions", 1), ("duck_stems", None))
+            if getattr(self, name) != usual
+        ]
         if self.no_music and wishes:
             raise ValueError(f"no_music and {wishes[0]} contradict each other; give one of them")
         return self
@@ -135,7 +149,8 @@ def score(request: Score, engines: Catalog, run: TaskRun) -> Outcome:
     with Aside(clip.heard) as heard:
         beside = replace(run, progress=heard.watched(run.progress))
         mood, music = _music(request, clip, engines, beside) if request.wants_music else (None, None)
-        scored = _decided(request, clip, heard.result(), mood, music)
+        parts = _parts(request, music, engines, beside) if music else None
+        scored = _decided(request, clip, heard.result(), mood, music, parts)
     mix = Overheard(Ahead(_mixture(clip, scored, run)), inspect)
     _write(mix, info, output)
     files = {"output": output, **({"plot": _plot(scored, run)} if request.plot else {})}
@@ -154,15 +169,22 @@ def _output(request: Score, info: MediaInfo, run: TaskRun) -> Path:
 
 
 def _decided(
-    request: Score, clip: Clip, heard: Heard | None, mood: Ran[MoodReader, Mood] | None, music: Soundtrack | None
+    request: Score,
+    clip: Clip,
+    heard: Heard | None,
+    mood: Ran[MoodReader, Mood] | None,
+    music: Soundtrack | None,
+    parts: Parts | None,
 ) -> Scored:
     """What the mix is to be, from what was heard."""
     causes, faint = causes_of(heard, request.ducking_threshold) if heard else ((), ())
     return Scored(
         frames=clip.frames,
         heard=heard,
+        key=clip.key,
         voice=voice_level(heard) if heard else NO_VOICE,
         music=music,
+        parts=parts,
         music_volume_db=request.music_volume_db,
         fades=Fades(request.fade_in_seconds, request.fade_out_seconds),
         ducking=request.ducking,
@@ -170,7 +192,7 @@ def _decided(
         causes=causes,
         curve=gain_curve(causes, request.ducking) if music else GainCurve(),
         mood=mood,
-        notes=(*(clip.stems.notes if clip.stems else ()), *faint),
+        notes=(*clip.key.notes, *faint),
     )
 
 
@@ -180,15 +202,15 @@ def _clip(request: Score, info: MediaInfo, engines: Catalog, run: TaskRun) -> Cl
             f"{info.path.name} has no sound and no music was asked for", hint="Leave out --no-music."
         )
     part = replace(run, progress=within(run.progress, 0, 15))
-    separate = request.separator is not None and info.has_sound
-    stems = voice_stems(request.source, request.separator or AUTO, engines, part) if separate else None
-    return open_clip(info, part, stems=stems, look=request.wants_music and request.music is None)
+    keyed = info.has_sound and (request.wants_music or request.separator is not None)
+    key = voice_key(request.source, request.separator, engines, part) if keyed else Key()
+    return open_clip(info, part, key=key, look=request.wants_music and request.music is None)
 
 
 def _music(
     request: Score, clip: Clip, engines: Catalog, run: TaskRun
 ) -> tuple[Ran[MoodReader, Mood] | None, Soundtrack]:
-    part = replace(run, progress=within(run.progress, 15, 70))
+    part = replace(run, progress=within(run.progress, 15, 50 if request.duck_stems else 70))
     if request.music is not None:
         given = from_file(part.locate(request.music), clip.frames, fade_out=request.fade_out_seconds)
         return None, replace(given, take=request.take)
@@ -200,6 +222,13 @@ def _music(
     pictures, cuts = (clip.seen.pictures, clip.seen.cuts) if clip.seen else ((), ())
     mood = None if request.prompt or request.mood else _read_mood(pictures, clip, engines, part)
     return mood, made(_wish(request, mood.result if mood else None, cuts), clip.frames, engines, part)
+
+
+def _parts(request: Score, music: Soundtrack, engines: Catalog, run: TaskRun) -> Parts | None:
+    if request.duck_stems is None:
+        return None
+    asked = request.separator if request.separator and parse_engine(request.separator) != NONE else AUTO
+    return parts_of(music, request.duck_stems, asked, engines, replace(run, progress=within(run.progress, 50, 70)))
 
 
 def _read_mood(pictures: Sequence[Keyframe], clip: Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
@@ -219,6 +248,7 @@ def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:
         versions=request.versions,
         cuts=_heaviest(cuts),
         options=request.options,
+        stems=request.duck_stems is not None,
     )
 
 
@@ -228,10 +258,21 @@ def _heaviest(cuts: Sequence[Cut]) -> tuple[float, ...]:
 
 
 def _mixture(clip: Clip, scored: Scored, run: TaskRun) -> Mixture:
-    layers = [Layer(clip.sound, scored.voice.gain_db)] if clip.sound else []
-    if music := scored.music:
-        layers.append(Layer(music.reader, scored.music_gain_db, scored.curve, scored.fades))
-    return Mixture(tuple(layers), clip.frames, replace(run, progress=within(run.progress, 70, 95)))
+    voice = (Layer(clip.sound, scored.voice.gain_db),) if clip.sound else ()
+    music = _music_layers(scored.music, scored) if scored.music else ()
+    return Mixture((*voice, *music), clip.frames, replace(run, progress=within(run.progress, 70, 95)))
+
+
+def _music_layers(music: Soundtrack, scored: Scored) -> tuple[Layer, ...]:
+    """The music as the rest of its parts moves, and beside it what each other part moves differently."""
+    if scored.parts is None:
+        return (Layer(music.reader, scored.music_gain_db, scored.curve, scored.fades),)
+    whole = scored.curve_of(scored.parts.rest)
+    beside = [(part.reader, scored.curve_of(part)) for part in scored.parts.parts if part.reader]
+    return (
+        Layer(music.reader, scored.music_gain_db, whole, scored.fades),
+        *(Layer(reader, scored.music_gain_db, Beside(own, whole), scored.fades) for reader, own in beside),
+    )
 
 
 def _write(mix: AudioReader, info: MediaInfo, output: Path) -> None:

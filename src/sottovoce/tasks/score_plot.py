@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from sottovoce import errors
-from sottovoce.audio import AudioReader
 from sottovoce.dsp.ducking import CauseKind
-from sottovoce.dsp.events import Envelope, EnvelopeMeter
+from sottovoce.dsp.events import Envelope
+from sottovoce.tasks.listening import envelope_of
+from sottovoce.tasks.music_parts import PartName, Parts
 from sottovoce.tasks.score_report import Scored
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ _CAUSES: dict[CauseKind, tuple[str, str]] = {
     "speech": ("#2e86ab", "speech"),
     "sound": ("#e6a23c", "other sounds"),
     "clip music": ("#7b5ea7", "music in the clip"),
+}
+#: The colours of the parts of the music; the one that moves furthest has the music's own.
+_PARTS: dict[PartName, str] = {
+    "melody": _MUSIC,
+    "vocals": _MUSIC,
+    "other": "#c98a1b",
+    "bass": "#3d7a5a",
+    "drums": _FAINT,
+    "accompaniment": _FAINT,
 }
 #: The levels are means over this many seconds, or over a 600th of the clip if that is more.
 _SMOOTH = 0.4
@@ -59,7 +69,8 @@ def _title(scored: Scored) -> str:
     if scored.music is None:
         return "Voices brought to their loudness, no music"
     down = scored.curve.lowered(scored.seconds)
-    return f"Music lowered by {scored.ducking.depth:.1f} dB for {down:.1f} of {scored.seconds:.1f} s"
+    how = f"in {len(scored.parts.parts)} parts by up to" if scored.parts else "by"
+    return f"Music lowered {how} {scored.ducking.depth:.1f} dB for {down:.1f} of {scored.seconds:.1f} s"
 
 
 def _causes(axes: Axes, scored: Scored) -> None:
@@ -82,9 +93,9 @@ def _levels(axes: Axes, scored: Scored) -> None:
         axes.fill_between(times, _LOWEST_DB, level, color=_CLIP, alpha=0.75, linewidth=0, label="the clip")
         top = max(top, level.max())
     if scored.music:
-        times, level = _smoothed(_envelope(scored.music.reader), scored.music_gain_db, scored.seconds)
+        times, level = _smoothed(envelope_of(scored.music.reader), scored.music_gain_db, scored.seconds)
         fades = scored.fades.gain_at(times, scored.seconds)
-        heard = level + scored.curve.decibels(times) + 20 * np.log10(np.maximum(fades, 1e-6))
+        heard = level + _lowered(scored, times) + 20 * np.log10(np.maximum(fades, 1e-6))
         axes.plot(
             times, level, color=_MUSIC, alpha=0.35, linewidth=0.9, linestyle=(0, (2, 2)), label="the music, not lowered"
         )
@@ -95,20 +106,46 @@ def _levels(axes: Axes, scored: Scored) -> None:
     axes.legend(loc="upper right", ncols=3, frameon=False, fontsize=9, labelcolor=_INK)
 
 
+def _lowered(scored: Scored, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how many dB the music as a whole is moved at some times: as its parts are, each by its power."""
+    if scored.parts is None:
+        return np.asarray(scored.curve.decibels(times), np.float64)
+    before, after = np.full(len(times), 1e-12), np.full(len(times), 1e-12)
+    for part in scored.parts.parts:
+        power = 10 ** (np.resize(_smoothed(part.envelope, 0.0, scored.seconds)[1], len(times)) / 10)
+        before += power
+        after += power * 10 ** (scored.curve_of(part).decibels(times) / 10)
+    return np.asarray(10 * np.log10(after / before))
+
+
 def _gain(axes: Axes, scored: Scored) -> None:
     times = np.linspace(0, scored.seconds, min(6000, max(2, round(scored.seconds * 50))))
     gain = scored.curve.decibels(times)
-    axes.fill_between(times, gain, 0, color=_MUSIC, alpha=0.14, linewidth=0)
-    axes.plot(times, gain, color=_MUSIC, linewidth=1.5)
-    deepest = max(float(-gain.min()), 6.0)
-    axes.set_ylim(-deepest - 2.5, 1.5)
+    axes.fill_between(times, gain, 0, color=_MUSIC, alpha=0.14 if scored.parts is None else 0.06, linewidth=0)
+    axes.set_ylim(-max(float(-gain.min()), 6.0) - 2.5, 1.5)
     axes.set_ylabel("gain of the music (dB)", color=_FAINT, fontsize=9)
-    if scored.curve.dips:
-        axes.axhline(-scored.ducking.depth, color=_FAINT, linewidth=0.7, linestyle=(0, (3, 3)))
-        axes.annotate(
-            f"−{scored.ducking.depth:.1f} dB", (scored.seconds, -scored.ducking.depth), (-4, 3),
-            textcoords="offset points", ha="right", fontsize=8.5, color=_FAINT,
-        )  # fmt: skip
+    if scored.parts:
+        _part_gains(axes, scored, scored.parts, times)
+    else:
+        axes.plot(times, gain, color=_MUSIC, linewidth=1.5)
+    if scored.curve.dips and scored.parts is None:
+        _depth(axes, scored.seconds, scored.ducking.depth)
+
+
+def _part_gains(axes: Axes, scored: Scored, parts: Parts, times: NDArray[np.float64]) -> None:
+    """A line for each part, the one that moves least first; its name says how far it is lowered."""
+    for part in sorted(parts.parts, key=lambda part: part.share):
+        depth = scored.ducking_of(part).depth
+        label = f"{part.name} −{depth:.1f} dB" if depth else f"{part.name} not lowered"
+        axes.plot(times, scored.curve_of(part).decibels(times), color=_PARTS[part.name], linewidth=1.5, label=label)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
+
+
+def _depth(axes: Axes, seconds: float, depth: float) -> None:
+    axes.axhline(-depth, color=_FAINT, linewidth=0.7, linestyle=(0, (3, 3)))
+    axes.annotate(
+        f"−{depth:.1f} dB", (seconds, -depth), (-4, 3), textcoords="offset points", ha="right", fontsize=8.5, color=_FAINT
+    )  # fmt: skip
 
 
 def _plain(axes: Axes) -> None:
@@ -127,10 +164,3 @@ def _smoothed(envelope: Envelope, gain_db: float, seconds: float) -> tuple[NDArr
     level = 10 * np.log10(np.maximum(power[::step], 1e-12)) + gain_db
     times = step * envelope.hop * np.arange(len(level), dtype=np.float64)
     return times, np.asarray(np.maximum(level, _LOWEST_DB), np.float64)
-
-
-def _envelope(reader: AudioReader) -> Envelope:
-    meter = EnvelopeMeter(reader.rate, reader.channels)
-    for block in reader.blocks(1 << 18):
-        meter.push(block)
-    return meter.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sottovoce import errors
-from sottovoce.audio import DELIVERY_RATE, ArrayReader, Audio, AudioReader, Samples, read_all
+from sottovoce.audio import DELIVERY_RATE, ArrayReader, Audio, AudioReader, Samples, Stem, read_all
 from sottovoce.dsp.crossfade import equal_power, loop_to
 from sottovoce.dsp.loudness import LoudnessMeter
 from sottovoce.dsp.tempo import tempo
@@ -38,7 +38,7 @@ _FADE_ENOUGH = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Soundtrack:
-    """Music of exactly the clip's length (48 kHz stereo), its loudness in LUFS, and where it comes from."""
+    """Music of exactly the clip's length (48 kHz stereo), its loudness in LUFS, and where it comes from; its maker's stems, if it kept any."""
 
     reader: AudioReader
     lufs: float
@@ -47,11 +47,12 @@ class Soundtrack:
     takes: tuple[MadeTrack, ...] = ()
     take: int | None = None
     notes: tuple[str, ...] = ()
+    stems: Mapping[Stem, AudioReader] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What music to make: words, mood, engine (and those to try first), seed, how many versions, and the times of cuts in seconds."""
+    """What music to make: words, mood, engine (and those to try first), seed, how many versions, the times of cuts in seconds, stems or not."""
 
     words: str
     mood: MoodName | None
@@ -62,6 +63,7 @@ class Wish:
     versions: int
     cuts: tuple[float, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    stems: bool = False
 
 
 def from_file(path: Path, frames: int, *, fade_out: float) -> Soundtrack:
@@ -97,6 +99,7 @@ def made(wish: Wish, frames: int, engines: Catalog, run: TaskRun) -> Soundtrack:
         takes=tuple(track for version in versions for track in version),
         take=best + 1,
         notes=tuple(dict.fromkeys(note for track in chosen for note in track.recipe.notes)),
+        stems=_stems(chosen, frames),
     )
 
 
@@ -123,7 +126,8 @@ def _version(
         share = within(run.progress, 100 * done / whole, 100 * (done + 1) / whole)
         folder = run.scratch / f"part-{number + 1}"
         folder.mkdir(exist_ok=True)
-        track = make_track(request, index, engines, replace(run, progress=share, scratch=folder), first=wish.first)
+        part = replace(run, progress=share, scratch=folder)
+        track = make_track(request, index, engines, part, first=wish.first, stems_welcome=wish.stems)
         tracks.append(replace(track, tags=("score", _place(index + 1, number + 1, len(parts)))))
     return tuple(tracks)
 
@@ -157,6 +161,20 @@ def _joined(parts: Sequence[AudioReader], frames: int) -> AudioReader:
     return Joined(tuple(parts), frames) if len(parts) > 1 else head(parts[0], frames / DELIVERY_RATE)
 
 
+def _stems(parts: Sequence[MadeTrack], frames: int) -> dict[Stem, AudioReader]:
+    """The stems of the whole; a part without one of them is silent there, and a part without any leaves none."""
+    if not all(part.stems for part in parts):
+        return {}
+    names = dict.fromkeys(stem for part in parts for stem in part.stems)
+    return {stem: _joined([_stem(part, stem) for part in parts], frames) for stem in names}
+
+
+def _stem(part: MadeTrack, stem: Stem) -> AudioReader:
+    if stem in part.stems:
+        return FileReader(part.stems[stem], rate=DELIVERY_RATE, channels=2)
+    return Silence(part.recipe.audio.frames)
+
+
 def _fitted(song: Samples, frames: int) -> AudioReader:
     beats = tempo(song, DELIVERY_RATE).beats
     lengths = [round((end - start) * DELIVERY_RATE) for start, end in plan(frames / DELIVERY_RATE, ())]
@@ -182,6 +200,20 @@ class Fitted:
         """Consecutive blocks of `frames` samples from the start; the last one may be shorter, none is empty."""
         fitted = loop_to(self.song, self.rate, self.frames, beats=self.beats)
         return ArrayReader(Audio(fitted, self.rate)).blocks(frames)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """An `AudioReader` over `frames` of silence."""
+
+    frames: int
+    rate: int = DELIVERY_RATE
+    channels: int = 2
+
+    def blocks(self, frames: int) -> Iterator[Samples]:
+        """Consecutive blocks of `frames` samples from the start; the last one may be shorter, none is empty."""
+        for first in range(0, self.frames, frames):
+            yield np.zeros((self.channels, min(frames, self.frames - first)), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ from demucs.htdemucs import HTDemucs
 from numpy.typing import NDArray
 
 from sottovoce.engines.demucs.core import Core, finished, prepared
+from sottovoce.engines.demucs.network import Still
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +33,13 @@ class CompiledNetwork:
     """
 
     fixed = True
+    #: Between two looks at whether the result is still wanted.
+    patience_ms = 100
 
     def __init__(self, module: HTDemucs, model: openvino.Model, *, threads: int, reduced: bool = False) -> None:
         self.rate = int(module.samplerate)
         self.segment = int(module.segment * self.rate)
+        self.device = "cpu"
         self._module = module.to("meta")
         compiled = openvino.Core().compile_model(
             model,
@@ -53,16 +58,29 @@ class CompiledNetwork:
         del frames
         return self.segment
 
-    def split(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+    def split(self, chunks: NDArray[np.float32], still: Still) -> NDArray[np.float32]:
         """Stems of chunks, one after the other."""
-        return np.concatenate([self._stems(chunk[None]) for chunk in chunks])
+        return np.concatenate([self._stems(chunk[None], still) for chunk in chunks])
 
-    def _stems(self, mix: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _stems(self, mix: NDArray[np.float32], still: Still) -> NDArray[np.float32]:
         with torch.inference_mode():
             chunk = prepared(self._module, torch.from_numpy(mix))
-            self._request.infer([chunk.spectrum.numpy(), chunk.waveform.numpy()], share_inputs=True)
+            self._infer([chunk.spectrum.numpy(), chunk.waveform.numpy()], still)
             outputs = (torch.from_numpy(self._request.get_output_tensor(index).data) for index in (0, 1))
             return np.asarray(finished(self._module, chunk, *outputs).numpy(), np.float32)
+
+    def _infer(self, inputs: list[NDArray[np.float32]], still: Still) -> None:
+        """Run the core; if `still` raises, it stops between two of its layers."""
+        self._request.start_async(inputs, share_inputs=True)
+        done = False
+        try:
+            while not (done := self._request.wait_for(self.patience_ms)):
+                still()
+        finally:
+            if not done:
+                self._request.cancel()
+                with suppress(RuntimeError):  # that it was cancelled
+                    self._request.wait()
 
 
 def has_bfloat16() -> bool:

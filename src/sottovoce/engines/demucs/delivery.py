@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from sottovoce.audio import RESIDUAL, AudioReader, Samples, Stem, StemWriter
+from sottovoce.audio import RESIDUAL, AudioReader, Pieces, Samples, Stem, StemWriter
 from sottovoce.dsp.resample import StreamResampler
 
 #: What becomes of the source less all stems: nothing, a stem of its own, or an equal part in every stem.
@@ -63,18 +63,3 @@ class Delivery:
             self._sink.write(RESIDUAL, rest)
             return block
         return np.asarray(block + rest / np.float32(len(block)), np.float32)
-
-
-class Pieces:
-    """A stream of blocks [channels, frames] in pieces of other sizes."""
-
-    def __init__(self, blocks: Iterator[Samples], channels: int) -> None:
-        self._blocks = blocks
-        self._held = np.zeros((channels, 0), np.float32)
-
-    def take(self, frames: int) -> Samples:
-        """The next `frames` frames, which the stream must have."""
-        while self._held.shape[1] < frames:
-            self._held = np.concatenate([self._held, next(self._blocks)], axis=1)
-        piece, self._held = self._held[:, :frames], self._held[:, frames:]
-        return piece

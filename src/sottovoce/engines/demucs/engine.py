@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -21,12 +22,15 @@ from sottovoce.engines.demucs.channels import groups, unpaired
 from sottovoce.engines.demucs.delivery import Delivery, Rest
 from sottovoce.engines.demucs.header import read_header
 from sottovoce.engines.demucs.listening import levels, stream, stream_frames
+from sottovoce.engines.demucs.memory import give_back
 from sottovoce.engines.demucs.models import MODELS, Model
 from sottovoce.engines.demucs.options import DemucsConfig, DemucsOptions
+from sottovoce.machine import processor
 from sottovoce.progress import OnProgress, ignore, within
 from sottovoce.version import __version__
 
 if TYPE_CHECKING:
+    from sottovoce.engines.demucs.fitting import Fitting
     from sottovoce.engines.demucs.network import Network
     from sottovoce.engines.demucs.passes import Pass, Split
     from sottovoce.engines.demucs.runtime import Ready, Way
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 #: Chunks at once, where nothing was asked for: a processor gains nothing by more.
 _BATCH = {"cpu": 1, "cuda": 8, "mps": 2}
 _PACKAGES = ("demucs", "torch", "safetensors")
+#: The libraries whose version can change the stems.
+_SHAPING = ("demucs", "torch", "openvino")
 _INSTALL = "pip install 'sottovoce[demucs]'"
 _FILES = (".safetensors", ".th")
 
@@ -60,27 +66,39 @@ class Plan:
     rest: Rest
     path: Path | None = None
     pickled: bool = False
+    cpu_fallback: bool = False
 
     @property
     def stems(self) -> tuple[Stem, ...]:
         """The stems that must be made: all of them where the rest is made of them."""
         return self.wanted if self.rest == "drop" else self.model.stems
 
-    def as_options(self, network: Ready) -> dict[str, Any]:
-        """For the recipe; what was left open is as the network runs."""
-        names = ("overlap", "shifts", "segment", "batch", "rest")
+    def as_options(self, used: _Used) -> dict[str, Any]:
+        """For the recipe; what was left open is as the network ran."""
+        names = ("overlap", "shifts", "segment", "rest")
+        network = used.ready
         measured = {} if network.deviation_db is None else {"deviation_db": network.deviation_db}
         own = {} if self.path is None else {"sha256": _sha256(self.path)}
         return {
             "model": self.model.name,
             **own,
-            "device": self.way.device,
+            "device": used.device,
+            "batch": used.batch,
             "runtime": network.runtime,
             "precision": network.precision,
             **measured,
             "threads": self.way.threads,
             **{name: getattr(self, name) for name in names},
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Used:
+    """How a separation ran in the end: the first of its networks, the device, and the chunks that went at once."""
+
+    ready: Ready
+    device: str
+    batch: int
 
 
 @dataclass
@@ -121,35 +139,59 @@ class Demucs:
         """Forget the networks."""
         with self._loaded.lock:
             self._loaded.networks.clear()
+        give_back()
 
     def stems_of(self, model: str | None) -> tuple[Stem, ...]:
         """The stems of a model, or of the one in the settings, or of a weights file of one's own."""
         return _model(model or self.config.model).stems
 
+    def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
+        """Options and settings together as they hold here, the weights by hash, the seed if shifts are drawn from it.
+
+        What `auto` comes to is decided by processor, libraries and weights, so the network need not be loaded to know.
+        """
+        assert isinstance(options, DemucsOptions)
+        plan = self._plan(options, run)
+        loading = within(run.progress, 0, 1)
+        files = [plan.path or self._file(plan.model, member, loading) for member in plan.members]
+        return {
+            **asdict(plan.way),
+            **{name: getattr(plan, name) for name in ("overlap", "shifts", "segment", "batch", "rest", "wanted")},
+            "weights": [_sha256(file) for file in files],
+            "seed": run.seed if plan.shifts else None,
+            "processor": processor(),
+            "libraries": {name: version(name) if find_spec(name) else None for name in _SHAPING},
+        }
+
     def separate(self, source: AudioReader, sink: StemWriter, options: EngineOptions, run: Run) -> Separation:
-        """Write the stems chunk by chunk; a cancel waits for one chunk (7.8 s of sound with htdemucs)."""
+        """Write the stems chunk by chunk; a cancel ends the work within a chunk, between two layers of the network."""
         assert isinstance(options, DemucsOptions)
         plan = self._plan(options, run)
         with self._loaded.lock:
-            network = _Separating(plan, source, sink, run, self._network).run()
+            used = _Separating(plan, source, sink, run, self._network).run()
         residual = (RESIDUAL,) if plan.rest == "residual" else ()
-        return Separation((*plan.wanted, *residual), plan.model.name, plan.as_options(network), _notes(source, plan))
+        return Separation((*plan.wanted, *residual), plan.model.name, plan.as_options(used), _notes(source, plan, used))
 
     def _plan(self, options: DemucsOptions, run: Run) -> Plan:
         asked = {**self.config.model_dump(), **options.model_dump(exclude_none=True)}
         model = _model(asked["model"])
         wanted = _wanted(model, options.only)
         rest = _rest(options)
+        members = model.members(wanted if rest == "drop" else model.stems)
+        path = _own_file(asked["model"])
+        if path is None:
+            # Before torch is loaded, which takes seconds: without weights there is nothing to load it for.
+            self._files(model, members, within(run.progress, 0, 1))
         way = _way(asked, options, run)
         return Plan(
             model=model,
-            members=model.members(wanted if rest == "drop" else model.stems),
+            members=members,
             wanted=wanted,
             rest=rest,
             way=way,
             batch=options.batch or _BATCH.get(way.device.split(":", maxsplit=1)[0], 1),
-            path=_own_file(asked["model"]),
-            **{name: asked[name] for name in ("overlap", "shifts", "segment", "pickled")},
+            path=path,
+            **{name: asked[name] for name in ("overlap", "shifts", "segment", "pickled", "cpu_fallback")},
         )
 
     def _network(self, plan: Plan, member: int, progress: OnProgress) -> Ready:
@@ -167,11 +209,15 @@ class Demucs:
         return loaded[path, plan.way]
 
     def _file(self, model: Model, member: int, progress: OnProgress) -> Path:
+        return self._files(model, (member,), progress)[0]
+
+    def _files(self, model: Model, members: Sequence[int], progress: OnProgress) -> tuple[Path, ...]:
         if self.weights is None:
             raise errors.ModelNotFound(
                 f"the weights of {model.name} are not here", hint=f"Type `sotto models pull {model.name}`."
             )
-        return self.weights.located(model.name, only=(f"{model.signatures[member]}.safetensors",), progress=progress)[0]
+        names = tuple(f"{model.signatures[member]}.safetensors" for member in members)
+        return self.weights.located(model.name, only=names, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,23 +230,35 @@ class _Separating:
     progress: Run
     load: Callable[[Plan, int, OnProgress], Ready]
 
-    def run(self) -> Ready:
-        """Do it; the network it was done with, the first of several."""
+    def run(self) -> _Used:
+        """Do it; how it was done."""
         from sottovoce.engines.demucs.network import torch_threads
         from sottovoce.engines.demucs.passes import Split
 
         self.progress.report("load", 0)
         loading = within(self.progress.progress, 0, 1)
         networks = {member: self.load(self.plan, member, loading) for member in self.plan.members}
-        first = next(iter(networks.values()))
-        rate = first.network.rate
+        fitted = {member: self._fitting(network) for member, network in networks.items()}
+        rate = next(iter(fitted.values())).rate
         self.progress.report("listen", 1)
         level = levels(self.source, rate)
         frames = stream_frames(self.source, rate)
         with torch_threads(self.plan.way.threads):
-            split = Split(self._passes(networks, frames), level, batch=self.plan.batch)
+            split = Split(self._passes(fitted, frames), level, batch=self.plan.batch)
             self._deliver(split, rate, frames)
-        return first
+        return self._used(next(iter(networks.values())), tuple(fitted.values()))
+
+    def _fitting(self, network: Ready) -> Fitting:
+        from sottovoce.engines.demucs.fitting import Fitting
+
+        device = "cpu" if network.runtime == "openvino" else self.plan.way.device
+        return Fitting(network.network, device, cpu_fallback=self.plan.cpu_fallback)
+
+    def _used(self, first: Ready, fitted: Sequence[Fitting]) -> _Used:
+        """The slowest device and the smallest batch of all networks."""
+        devices = {network.device for network in fitted}
+        batch = min(network.batch or self.plan.batch for network in fitted)
+        return _Used(first, "cpu" if "cpu" in devices else devices.pop(), batch)
 
     def _deliver(self, split: Split, rate: int, frames: int) -> None:
         plan, source = self.plan, self.source
@@ -215,7 +273,7 @@ class _Separating:
             out.push(unpaired(stems, source.channels))
         out.close()
 
-    def _passes(self, networks: Mapping[int, Ready], frames: int) -> list[Pass]:
+    def _passes(self, networks: Mapping[int, Fitting], frames: int) -> list[Pass]:
         from sottovoce.engines.demucs.passes import Pass, grids, longest_shift
 
         plan = self.plan
@@ -223,7 +281,7 @@ class _Separating:
         places = np.array([plan.model.stems.index(stem) for stem in plan.stems], np.intp)
         shares = _shares(plan, tuple(networks))[:, places] / max(1, plan.shifts)
         passes = []
-        for network, share in zip((each.network for each in networks.values()), shares, strict=True):
+        for network, share in zip(networks.values(), shares, strict=True):
             shifts = draw.integers(0, longest_shift(network.rate) + 1, plan.shifts).tolist()
             segment = _segment(plan, network)
             cut = grids(network, frames, segment=segment, overlap=plan.overlap, shifts=shifts)
@@ -249,8 +307,11 @@ def _own_file(name: str) -> Path | None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise errors.ModelNotFound(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _wanted(model: Model, only: Sequence[Stem]) -> tuple[Stem, ...]:
@@ -312,9 +373,20 @@ def _shares(plan: Plan, members: Sequence[int]) -> NDArray[np.float64]:
     return np.asarray(np.array([weights[member] for member in members]) / total, np.float64)
 
 
-def _notes(source: AudioReader, plan: Plan) -> tuple[str, ...]:
+def _notes(source: AudioReader, plan: Plan, used: _Used) -> tuple[str, ...]:
     parts = len(groups(source.channels))
     surround = (f"{source.channels} channels went through the network in {parts} groups",) if parts > 1 else ()
     saved = len(plan.model.signatures) - len(plan.members)
     only = (f"{len(plan.members)} of {saved + len(plan.members)} networks were needed",) if saved else ()
-    return (*surround, *only)
+    return (*surround, *only, *_retreats(plan, used))
+
+
+def _retreats(plan: Plan, used: _Used) -> tuple[str, ...]:
+    """What the device's memory did not allow."""
+    if used.device == "cpu" and used.ready.runtime == "torch" and plan.way.device != "cpu":
+        return (f"not even one chunk fitted into the memory of {plan.way.device}; the processor did it",)
+    if used.batch < plan.batch:
+        return (
+            f"{used.batch} chunks went at once, not {plan.batch}: more did not fit into the memory of {used.device}",
+        )
+    return ()

@@ -62,6 +62,9 @@ class DemucsOptions(EngineOptions):
     ] = "auto"
     threads: Annotated[Threads | None, Field(description="threads of the processor")] = None
     batch: Annotated[int | None, Field(ge=1, le=64, description="chunks that go through a network at once")] = None
+    cpu_fallback: Annotated[
+        bool, Field(description="go on with the processor where not even one chunk fits into the device's memory")
+    ] = False
     residual: Annotated[bool, Field(description="also write what the stems leave of the source")] = False
     sum_to_mix: Annotated[bool, Field(description="spread what the stems leave of the source over them")] = False
     pickled: Annotated[bool, Field(description="let a pickled .th file of your own be read, weights only")] = False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,12 @@ from numpy.typing import NDArray
 from sottovoce import errors
 from sottovoce.audio import Samples
 from sottovoce.dsp.overlap_add import Chunk, Grid, OverlapAdd, Window
-from sottovoce.engines.demucs.network import Network
+from sottovoce.engines.demucs.network import Network, Still
 
 #: With shifts, the source is moved by up to this many seconds before it is cut.
 _SHIFT_SECONDS = 0.5
+#: How often it is asked whether the work is still wanted.
+_BEAT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,7 @@ class Split:
         return sum(one.grid.count for one in self._passes)
 
     def stems(self, source: Window, frames: int, done: Callable[[int], None]) -> Iterator[Samples]:
-        """The stems [groups, stems, 2, n] of a source [2 * groups, frames], in consecutive pieces; `done(chunks)` is called before each work."""
+        """The stems [groups, stems, 2, n] of a source [2 * groups, frames], in consecutive pieces; `done(chunks)` is called before each work and again and again in it."""
         sums = OverlapAdd((len(self._mean), len(self._passes[0].stems), 2))
         steps = heapq.merge(*(self._steps(one) for one in self._passes), key=lambda step: step.chunk.start)
         width, count = self._batch * len(self._passes), 0
@@ -80,7 +84,7 @@ class Split:
         while now:
             done(count)
             source.forget(now[0].chunk.start - max(step.input_frames for step in now))
-            self._work(now, source, sums)
+            self._work(now, source, sums, _now_and_then(partial(done, count)))
             count += len(now)
             now = list(islice(steps, width))
             yield self._levelled(sums.take(now[0].chunk.start if now else frames))
@@ -89,18 +93,18 @@ class Split:
     def _steps(self, one: Pass) -> Iterator[_Step]:
         return (_Step(one, chunk) for chunk in one.grid.chunks())
 
-    def _work(self, steps: list[_Step], source: Window, sums: OverlapAdd) -> None:
+    def _work(self, steps: list[_Step], source: Window, sums: OverlapAdd, still: Still) -> None:
         """Run the steps, those alike together, and add what comes out."""
         alike = sorted(steps, key=_likeness)
         for _, group in groupby(alike, _likeness):
             rows = [(step, index) for step in group for index in self._live]
             for first in range(0, len(rows), self._batch):
-                self._run(rows[first : first + self._batch], source, sums)
+                self._run(rows[first : first + self._batch], source, sums, still)
 
-    def _run(self, rows: list[tuple[_Step, int]], source: Window, sums: OverlapAdd) -> None:
+    def _run(self, rows: list[tuple[_Step, int]], source: Window, sums: OverlapAdd, still: Still) -> None:
         inputs = np.stack([self._input(step, index, source) for step, index in rows])
         network = rows[0][0].run.network
-        for (step, index), stems in zip(rows, network.split(inputs), strict=True):
+        for (step, index), stems in zip(rows, network.split(inputs, still), strict=True):
             one, chunk = step.run, step.chunk
             margin = (inputs.shape[-1] - chunk.frames) // 2
             part = stems[one.stems, :, margin : margin + chunk.frames]
@@ -129,3 +133,16 @@ class Split:
 
 def _likeness(step: _Step) -> tuple[int, int]:
     return id(step.run.network), step.input_frames
+
+
+def _now_and_then(call: Still) -> Still:
+    """The same, done only when some time has passed since the last one."""
+    last = monotonic()
+
+    def asked() -> None:
+        nonlocal last
+        if monotonic() - last >= _BEAT_SECONDS:
+            call()
+            last = monotonic()
+
+    return asked

@@ -88,7 +88,7 @@ def _compiled(module: HTDemucs, path: Path, way: Way, cache: Path | None) -> Rea
     if measured is None and way.precision == "auto":
         chunk = _music(int(module.samplerate), int(module.segment * module.samplerate))
         # One after the other, so that only one of them is in memory.
-        measured = _apart(build(reduced=False).split(chunk), build(reduced=True).split(chunk))
+        measured = _apart(*(build(reduced=reduced).split(chunk, lambda: None) for reduced in (False, True)))
         _record(record, measured)
     if way.precision == "auto" and measured is not None and measured > GOOD_ENOUGH_DB:
         return Ready(build(reduced=False), "openvino", "exact", measured)

@@ -1,38 +1,16 @@
-"""Settings: the only reader of environment and configuration files; one frozen value, and where each part of it comes from.
-
-Order, the first wins: overrides (flags), `SOTTO_<SECTION>__<KEY>`, `./sotto.yaml`, the user's `config.yaml`, defaults.
-"""
+"""The sections of the settings: keys, ranges, defaults, what each is for; and what follows from them: places and keys."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import yaml
-from platformdirs import user_cache_path, user_config_path, user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
+from platformdirs import user_cache_path, user_data_path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from sottovoce import config_file, errors
-
-PREFIX = "SOTTO_"
-PROJECT_FILE = Path("sotto.yaml")
-DEFAULT = "default"
-OVERRIDE = "this command"
-
-#: Paths among the settings: in a file they are relative to its own folder.
-_PATHS = (
-    "library.directory",
-    "audio.local_music_dir",
-    "models.directory",
-    "lalalai.api_key_file",
-    "musicgen.api_key_file",
-)
+from sottovoce import errors
 
 #: Where keys of remote engines are looked for beside the settings' own places; the first that is set counts.
 _KEYS = {
@@ -133,7 +111,8 @@ class EngineSettings(Section):
         default=("composer",), description="The order in which `auto` tries the engines that make music."
     )
     separators: Names = Field(
-        default=("classical",), description="The order in which `auto` tries the engines that split music into stems."
+        default=("demucs", "musicgen-separate", "classical"),
+        description="The order in which `auto` tries the engines that split music into stems.",
     )
     mood_readers: Names = Field(
         default=("keyframes",), description="The order in which `auto` tries the engines that read a mood."
@@ -257,110 +236,6 @@ class Settings(Section):
         return self.engines.model_extra or {}
 
 
-@dataclass(frozen=True)
-class HubPlaces:
-    """Where the tools of Hugging Face are told to look: address (None: the usual), cache folder, and whether to stay offline."""
-
-    endpoint: str | None
-    cache: Path
-    offline: bool
-
-
-def hub_places(environ: Mapping[str, str] | None = None) -> HubPlaces:
-    """What HF_ENDPOINT, HF_HUB_CACHE, HF_HOME and HF_HUB_OFFLINE say."""
-    environ = os.environ if environ is None else environ
-    home = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    cache = Path(environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    offline = environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
-    return HubPlaces(environ.get("HF_ENDPOINT") or None, cache, offline)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Settings, and for each key that is not at its default where its value comes from."""
-
-    settings: Settings
-    origins: Mapping[str, str]
-
-    def shown(self) -> dict[str, dict[str, Any]]:
-        """Every key with its `value`, ready for JSON, and `origin`; secrets are not shown."""
-        values = config_file.flat(self.settings.model_dump(mode="json"))
-        return {
-            key: {
-                "value": "(secret)" if config_file.is_secret(key) and value is not None else value,
-                "origin": self.origins.get(key, DEFAULT),
-            }
-            for key, value in values.items()
-        }
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the settings' documentation."""
-
-    key: str
-    type: str
-    range: str
-    default: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Values by dotted key, and the place each was read from."""
-
-    values: Mapping[str, Any]
-    origins: Mapping[str, str]
-
-
-def user_file() -> Path:
-    """The user's configuration file."""
-    return user_config_path("sottovoce") / "config.yaml"
-
-
-def load(overrides: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Loaded:
-    """The settings in force here and now; `overrides` are by dotted key.
-
-    InvalidParameter names the place and the key of anything unknown, out of range, malformed, or secret in a file.
-    """
-    layers = [
-        _file_layer(user_file()),
-        _file_layer(PROJECT_FILE.absolute()),
-        _environment_layer(os.environ if environ is None else environ),
-        _Layer(dict(overrides or {}), dict.fromkeys(overrides or {}, OVERRIDE)),
-    ]
-    values = {key: value for layer in layers for key, value in layer.values.items()}
-    origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
-    return Loaded(_validated(values, origins), origins)
-
-
-def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The settings in force here and now."""
-    return load(overrides).settings
-
-
-def set_value(key: str, text: str) -> Any:
-    """Check a value and write it into the user's file, which keeps everything else in it; the value as understood."""
-    path = user_file()
-    config_file.refuse_secret(key, path)
-    layer, given = _file_layer(path), _parsed(text)
-    if key in _PATHS and given is not None:
-        given = Path(text).expanduser().absolute()
-    settings = _validated({**layer.values, key: given}, {**layer.origins, key: OVERRIDE})
-    value = config_file.flat(settings.model_dump(mode="json"))[key]
-    config_file.write(path, key, value)
-    return value
-
-
-def rows() -> Iterator[Row]:
-    """Every setting, for its documentation."""
-    for name, section in Settings.model_fields.items():
-        assert isinstance(section.annotation, type)
-        assert issubclass(section.annotation, Section)
-        for key, field in section.annotation.model_fields.items():
-            yield Row(f"{name}.{key}", _type(field), _range(field), _default(field), field.description or "")
-
-
 def _key_of(section: KeyedSettings, variables: Sequence[str], environ: Mapping[str, str]) -> str | None:
     if section.api_key is not None:
         return section.api_key.get_secret_value()
@@ -370,99 +245,3 @@ def _key_of(section: KeyedSettings, variables: Sequence[str], environ: Mapping[s
         return section.api_key_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise errors.InputUnreadable(f"the key in {section.api_key_file} cannot be read: {error}") from None
-
-
-def _environment_layer(environ: Mapping[str, str]) -> _Layer:
-    """`SOTTO_AUDIO__DUCKING_RATIO=3`; an empty value counts as not set."""
-    found = {
-        name.removeprefix(PREFIX).lower().replace("__", "."): name
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and "__" in name and value
-    }
-    return _Layer({key: _parsed(environ[name]) for key, name in found.items()}, found)
-
-
-def _file_layer(path: Path) -> _Layer:
-    values = config_file.read(path)
-    for key in _PATHS:
-        if isinstance(values.get(key), str):
-            values[key] = str(path.parent / Path(values[key]).expanduser())
-    return _Layer(values, dict.fromkeys(values, str(path)))
-
-
-def _parsed(text: str) -> Any:
-    """Text from a command line or the environment: `null`, `[a, b]`, or a plain value that its field reads."""
-    if text.strip().lower() == "null":
-        return None
-    if not text.lstrip().startswith("["):
-        return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    try:
-        return Settings.model_validate(config_file.nested(values))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        key = next((key for key in values if f"{place}.".startswith(f"{key}.") or key.startswith(f"{place}.")), place)
-        if problem["type"] == "extra_forbidden":
-            raise _unknown(key, origins.get(key, OVERRIDE)) from None
-        message = f"{key}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r}"
-        raise _refused(key, message, origins.get(key, OVERRIDE)) from None
-
-
-def _refused(key: str, message: str, origin: str) -> errors.InvalidParameter:
-    allowed = next((f"It takes {row.range}. " for row in rows() if row.key == key and row.range), "")
-    return errors.InvalidParameter(
-        message + _found_in(origin), hint=f"{allowed}Change it there, or type `sotto config set {key} VALUE`."
-    )
-
-
-def _unknown(key: str, origin: str) -> errors.InvalidParameter:
-    close = difflib.get_close_matches(key, [row.key for row in rows()], 1, cutoff=0.8)
-    hint = f"Did you mean {close[0]}?" if close else "`sotto config show` lists the settings there are."
-    return errors.InvalidParameter(f"no setting is called {key}{_found_in(origin)}", hint=hint)
-
-
-def _found_in(origin: str) -> str:
-    return "" if origin == OVERRIDE else f" (in {origin})"
-
-
-def _type(field: FieldInfo) -> str:
-    names: dict[object, str] = {
-        bool: "yes or no",
-        float: "number",
-        str: "text",
-        Path: "path",
-        SecretStr: "secret",
-        tuple: "list of engines",
-    }
-    return names.get(_plain(field.annotation), "word")
-
-
-def _plain(annotation: Any) -> Any:
-    """The bare type behind `X | None`, `Annotated[X, ...]` and `tuple[X, ...]`."""
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType, Annotated):
-        return _plain(get_args(annotation)[0])
-    return annotation if origin is None else origin
-
-
-def _range(field: FieldInfo) -> str:
-    if _plain(field.annotation) is Literal:
-        return ", ".join(str(choice) for choice in get_args(field.annotation))
-    rules = [*field.metadata]
-    bounds = [getattr(rule, name) for name in ("ge", "le") for rule in rules if hasattr(rule, name)]
-    return " to ".join(f"{bound:g}" for bound in bounds)
-
-
-def _default(field: FieldInfo) -> str:
-    if field.default is None:
-        return "not set"
-    if isinstance(field.default, tuple):
-        return f"[{', '.join(field.default)}]"
-    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
