@@ -16,6 +16,7 @@ VALUES = ("version", "machine", "audio", "prompt", "moods", "recipe", "progress"
 #: What each part may import besides itself.
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, ()),
+    "prompt": ("audio",),
     "dsp": VALUES,
     "media": (*VALUES, "dsp"),
     "database": VALUES,

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests import neural_settings
 from tests.servers.hub import HubServer, hub_server
 from tests.servers.lalalai import KEY as LALALAI_KEY
 from tests.servers.lalalai import LalalaiServer, lalalai_server
@@ -362,6 +363,7 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "musicgen.timeout_seconds": timeout_seconds,
     "musicgen.api_key": musicgen_key,
     "musicgen.api_key_file": musicgen_key_file,
+    **neural_settings.EFFECTS,
 }
 
 
@@ -371,6 +373,12 @@ def test_every_setting_has_its_test() -> None:
 
 @pytest.mark.parametrize("key", EFFECTS)
 def test_the_setting_acts(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("LALALAI_API_KEY", "SYSTEM_LALALAI_ACTIVATION_KEY", "MUSICGEN_API_KEY"):
+    for variable in (
+        "LALALAI_API_KEY",
+        "SYSTEM_LALALAI_ACTIVATION_KEY",
+        "MUSICGEN_API_KEY",
+        "ACESTEP_API_KEY",
+        "LLM_API_KEY",
+    ):
         monkeypatch.delenv(variable, raising=False)
     EFFECTS[key](Bench(tmp_path))

@@ -35,7 +35,7 @@ Place = str | os.PathLike[str] | Track
 def generate(prompt: str, *, progress: OnProgress = ignore, studio: Studio | None = None, **wishes: Any) -> Track:
     """Music from words, filed in the library: the track (`.audio` is its file). Wishes: duration, seed, bpm, key, mood, ... (`Generate`)."""
     with _studio(studio) as place:
-        request = place.request(Generate, {"prompt": prompt, **wishes})
+        request = place.request(Generate, {"prompt": prompt, "versions": 1, **wishes})
         if request.versions > 1:
             raise InvalidParameter(
                 "generate gives back one track; call it once for each seed, or run a Generate request with versions in a Studio"

@@ -35,6 +35,19 @@ def cores() -> int:
     return max(1, min(bound, _quota() or bound))
 
 
+def free_memory() -> int:
+    """Bytes that this process can still take: what the system has to give, or less where a container's limit says so."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    info = Path("/proc/meminfo")
+    if info.exists():
+        fields = dict(line.split(":", 1) for line in info.read_text(encoding="ascii").splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if not (limit.exists() and used.exists()) or (granted := limit.read_text(encoding="ascii").strip()) == "max":
+        return free
+    return max(0, min(free, int(granted) - int(used.read_text(encoding="ascii"))))
+
+
 def _quota() -> int | None:
     """Whole cores granted by cgroup v2, if it grants a share."""
     limit = Path("/sys/fs/cgroup/cpu.max")

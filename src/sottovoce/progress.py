@@ -32,3 +32,15 @@ def within(report: OnProgress, start: float, end: float) -> OnProgress:
         report(replace(progress, percent=start + (end - start) * progress.percent / 100))
 
     return scaled
+
+
+def rising(report: OnProgress) -> OnProgress:
+    """A callback whose percent never falls, though work may be begun again."""
+    reached = 0.0
+
+    def held(progress: Progress) -> None:
+        nonlocal reached
+        reached = max(reached, progress.percent)
+        report(replace(progress, percent=reached))
+
+    return held

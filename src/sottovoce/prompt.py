@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+from sottovoce.audio import AudioReader
 
 #: Pitch-class names; index is semitones above C.
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -24,9 +27,27 @@ class Key:
         return f"{PITCH_CLASSES[self.root]} {'minor' if self.minor else 'major'}"
 
 
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Music to start from, and what to do with it.
+
+    `cover` keeps its melody and chords as far as `strength` (0-1) says; `repaint` makes `start` to `end` (seconds) anew; `extend` goes on
+    from its end.
+    """
+
+    task: Literal["cover", "repaint", "extend"]
+    source: AudioReader
+    strength: float = 1.0
+    start: float = 0.0
+    end: float | None = None
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """A wish for music: words, exact length in seconds, seed, and what was asked for explicitly (None: free choice)."""
+    """A wish for music: words, exact length in seconds, seed, and what was asked for explicitly (None: free choice).
+
+    With `edit`, `seconds` is the length of what comes out: the source's own, or for `extend` longer. `reference` is music to sound like.
+    """
 
     words: str
     seconds: float
@@ -43,6 +64,8 @@ class Prompt:
     stems: bool = False
     #: Integrated loudness in LUFS; None is the style's own.
     loudness: float | None = None
+    edit: Edit | None = None
+    reference: AudioReader | None = None
 
 
 def parse_key(text: str) -> Key:

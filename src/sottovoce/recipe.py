@@ -37,6 +37,13 @@ class Skipped(_Value):
     cure: str = ""
 
 
+class Rejected(_Value):
+    """A take that failed its inspection: its seed, and what was wrong with it."""
+
+    seed: int
+    faults: tuple[str, ...]
+
+
 class Batch(_Value):
     """Which take of how many, and the seed of each."""
 
@@ -81,6 +88,10 @@ class Recipe(_Value):
     request: dict[str, Any]
     engine: EngineUsed
     skipped: tuple[Skipped, ...] = ()
+    #: The engine that split the finished track into its stems, where its maker gives none.
+    separator: EngineUsed | None = None
+    #: Earlier takes that were made again with another seed.
+    rejected: tuple[Rejected, ...] = ()
     seed: int
     batch: Batch
     device: str

@@ -14,7 +14,7 @@ from sottovoce.library.cache import Cache
 from sottovoce.library.tracks import Library
 from sottovoce.machine import cores
 from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
-from sottovoce.progress import OnProgress, ignore, within
+from sottovoce.progress import OnProgress, ignore, rising, within
 from sottovoce.settings import Settings, hub_places, load_settings
 from sottovoce.speeds import Speed, keep_speed, measured, read_speeds
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from sottovoce.library.track import NewTrack, Track
     from sottovoce.recipe import Recipe
     from sottovoce.tasks.outcome import MadeTrack, Outcome
-    from sottovoce.tasks.request import Request, Source, TrackRef
+    from sottovoce.tasks.request import KnownFile, Request, Source, TrackRef
     from sottovoce.tasks.score import Score
     from sottovoce.weights.store import Consent, Store
 
 R = TypeVar("R", bound="Request")
 
+#: What engines are never told of their settings: keys come with a run.
+_KEYS = {"api_key", "api_key_file"}
 NOWHERE: Mapping[str, Path] = MappingProxyType({})
 
 
@@ -97,7 +99,7 @@ class Studio:
         """A request of this machine's own user: the fields given, and the settings' values for those that are not."""
         from sottovoce.tasks.request import validate
 
-        return validate(kind, {**self._defaults(kind), **fields}, local=True)
+        return validate(kind, {**self._defaults(kind, fields), **fields}, local=True)
 
     def run(
         self,
@@ -116,7 +118,7 @@ class Studio:
         self.cache.sweep()
         with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
             run = TaskRun(
-                within(progress, 0, 98),
+                within(rising(progress), 0, 98),
                 threads=cores(),
                 credentials=self.settings.credentials(),
                 scratch=scratch,
@@ -188,8 +190,12 @@ class Studio:
             raise errors.InvalidParameter(
                 f"a recipe of kind {recipe.kind!r} cannot be replayed; it says where a file came from"
             )
-        fields = recipe.request | {"engine": recipe.engine.name, "seed": recipe.seed, "versions": 1}
-        return self.run(validate(TASKS[recipe.kind].request, fields, local=True), progress)
+        again = self.run(validate(TASKS[recipe.kind].request, _wish_of(recipe), local=True), progress)
+        wanted = again.tracks[recipe.batch.index if len(again.tracks) > 1 else 0]
+        for other in again.tracks:
+            if other.id != wanted.id:
+                self.library.remove(other.id)
+        return replace(again, tracks=(wanted,))
 
     def inspect(self, path: Path) -> Inspection:
         """The checks every output passes, for any file; a foreign one may be as loud as it likes."""
@@ -220,13 +226,25 @@ class Studio:
 
     def locate(self, source: Source) -> Path:
         """Where a source lies on this machine."""
-        from sottovoce.tasks.request import LocalFile, TrackRef
+        from sottovoce.tasks.request import KnownFile, LocalFile, TrackRef
 
         if isinstance(source, LocalFile):
             return source.path
         if isinstance(source, TrackRef):
             return self.library.get(source.track).audio
+        if isinstance(source, KnownFile):
+            return self._known(source)
         raise errors.UploadNotFound(f"there is no upload {source.upload}")
+
+    def _known(self, source: KnownFile) -> Path:
+        """The file a recipe names by its content, if the library holds it."""
+        path = self.library.file(source.sha256)
+        if path is None:
+            raise errors.UploadNotFound(
+                f"{source.name}, which this was made from, is not in the library",
+                hint=f"`sotto library import '{source.name}'`, then try again.",
+            )
+        return path
 
     def speeds(self) -> tuple[Speed, ...]:
         """How fast engines separated here."""
@@ -244,13 +262,14 @@ class Studio:
 
     def _orders(self) -> dict[str, tuple[str, ...]]:
         """The user's orders, each ending with the engine that needs nothing, so that something is always delivered."""
-        from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS
+        from sottovoce.engines.catalog import ENHANCERS, GENERATORS, MOOD_READERS, SEPARATORS
 
         engines = self.settings.engines
         return {
             GENERATORS.group: (*engines.generators, "composer"),
             SEPARATORS.group: (*engines.separators, "classical"),
             MOOD_READERS.group: (*engines.mood_readers, "keyframes"),
+            ENHANCERS.group: (*engines.enhancers, "expander"),
         }
 
     def _sections(self) -> dict[str, Mapping[str, Any]]:
@@ -260,14 +279,38 @@ class Studio:
             "audio": settings.audio.model_dump(),
             "demucs": {**settings.demucs.model_dump(), "cache": settings.cache_folder() / "compiled"},
             "lalalai": {"max_minutes_per_job": settings.lalalai.max_minutes_per_job, "key_known": "lalalai" in keys},
-            "musicgen": settings.musicgen.model_dump(include={"enabled", "base_url", "timeout_seconds"}),
+            "ace_step": settings.ace_step.model_dump(exclude=_KEYS),
+            "musicgen": settings.musicgen.model_dump(exclude=_KEYS),
+            "llm": settings.llm.model_dump(exclude=_KEYS),
             **settings.engine_sections(),
         }
 
-    def _defaults(self, kind: type[Request]) -> dict[str, Any]:
+    def _defaults(self, kind: type[Request], fields: Mapping[str, Any]) -> dict[str, Any]:
         """The settings' values for the fields of the same name."""
-        sections = {**self.settings.audio.model_dump(), "loudness": self.settings.library.loudness_lufs}
+        sections = {
+            **self.settings.audio.model_dump(),
+            "loudness": self.settings.library.loudness_lufs,
+            "versions": self._versions(str(fields.get("engine", "auto"))),
+        }
         return {name: value for name, value in sections.items() if name in kind.model_fields and value is not None}
+
+    def _versions(self, engine: str) -> int | None:
+        """How many takes the family of an engine makes where none are asked for; with `auto` that of the first in the order."""
+        from sottovoce.engines.catalog import AUTO, parse_engine
+
+        name = parse_engine(engine)
+        first = self.settings.engines.generators[0] if name == AUTO else name
+        families = {"ace-step": self.settings.ace_step.num_versions, "musicgen": self.settings.musicgen.num_versions}
+        return families.get(first.removesuffix("-api"))
+
+
+def _wish_of(recipe: Recipe) -> dict[str, Any]:
+    """The request that makes a recipe's take again: alone, or with the whole batch where that was made at once."""
+    together = "batch" in recipe.engine.options and recipe.batch.size > 1 and not recipe.rejected
+    seed, versions = (recipe.batch.seeds[0], recipe.batch.size) if together else (recipe.seed, 1)
+    settled = {name: recipe.engine.options[name] for name in ("batch",) if name in recipe.engine.options}
+    options = {**recipe.request.get("options", {}), **settled}
+    return recipe.request | {"engine": recipe.engine.name, "seed": seed, "versions": versions, "options": options}
 
 
 def _new_track(track: MadeTrack) -> NewTrack:

@@ -58,6 +58,20 @@ def test_list_pull_verify_remove(hub: HubServer, capsys: pytest.CaptureFixture[s
     assert not path.exists()
 
 
+def test_a_licence_is_accepted_by_saying_so(
+    hub: HubServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = cast("dict[str, Model]", builtin())
+    changed = models["tiny"].model_copy(update={"non_commercial": True, "licence": "CC-BY-NC-4.0", "group": "tinies"})
+    monkeypatch.setitem(models, "tiny", changed)
+    code, answer = sotto(capsys, "models", "pull", "tinies")
+    assert (code, answer["error"]["code"]) == (1, "LICENCE_NOT_ACCEPTED")
+    assert "CC-BY-NC-4.0" in answer["error"]["message"]
+    assert "sotto models pull tiny --accept-licence" in answer["error"]["hint"]
+    code, pulled = sotto(capsys, "models", "pull", "tinies", "--accept-licence")
+    assert (code, list(pulled["pulled"])) == (0, ["tiny"])
+
+
 def test_the_listing_as_text_has_advice_and_the_total(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["models", "list"]) == 0
     text = capsys.readouterr().out

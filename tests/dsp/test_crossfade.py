@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sottovoce.audio import Samples
-from sottovoce.dsp.crossfade import correlation, equal_power, join, loop_to
+from sottovoce.dsp.crossfade import correlation, equal_power, join, loop_to, zero_crossing
 from sottovoce.dsp.loudness import rms_db, short_term
 from sottovoce.dsp.spectrum import onset_envelope
 from sottovoce.dsp.tempo import tempo
@@ -74,6 +74,16 @@ def test_correlation() -> None:
     assert correlation(noise(1000), -noise(1000)) == pytest.approx(-1.0)
     assert abs(correlation(noise(10_000), noise(10_000, seed=1))) < 0.05
     assert correlation(noise(1000), np.zeros((2, 1000), np.float32)) == 0.0
+
+
+def test_zero_crossing_is_the_nearest_upwards() -> None:
+    tone = np.sin(2 * np.pi * np.arange(1000) / 100 + 0.01, dtype=np.float64).astype(np.float32)[None]
+    assert zero_crossing(tone, 320, 100) == 300
+    assert zero_crossing(tone, 370, 100) == 400
+    assert zero_crossing(tone, 350, 10) in range(340, 361)
+    falling = np.linspace(1, 0.5, 100, dtype=np.float32)[None]
+    assert zero_crossing(falling, 50, 10) == 60
+    assert zero_crossing(falling[:, :0], 5, 10) == 0
 
 
 @pytest.mark.parametrize("seconds", [25.0, 40.0, 61.3])

@@ -36,13 +36,14 @@ def test_the_seed_counts_where_shifts_are_drawn_from_it(folder: Path) -> None:
 
 def test_settings_count_as_options_do(folder: Path) -> None:
     plain = settled(folder)
-    for name, value in {
+    changes: dict[str, Any] = {
         "overlap": 0.5,
         "shifts": 1,
         "precision": "exact",
         "model": "hdemucs_mmi",
         "threads": 3,
-    }.items():
+    }
+    for name, value in changes.items():
         assert settled(folder, config={name: value}) == settled(folder, **{name: value}) != plain
 
 

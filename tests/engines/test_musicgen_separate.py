@@ -13,7 +13,8 @@ from tests.servers.musicgen import MusicgenServer, musicgen_server
 from sottovoce import errors
 from sottovoce.audio import ArrayReader, ArrayWriter, Audio, Stem
 from sottovoce.engines.base import ForgetfulMemo, Run, Separation
-from sottovoce.engines.musicgen_separate import MusicgenConfig, MusicgenSeparate, MusicgenSeparateOptions
+from sottovoce.engines.musicgen_separate import MusicgenSeparate, MusicgenSeparateOptions
+from sottovoce.engines.musicgen_wire import MusicgenConfig
 from sottovoce.progress import Progress
 
 RATE = 48_000

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.servers.loopback import Loopback, serving
@@ -38,6 +39,11 @@ class HubServer:
         """A new head of a repository; `weights_a` becomes `weights_a.safetensors`."""
         named = {f"{name}.safetensors": content for name, content in files.items()}
         self.repositories.setdefault(repository, {})[revision] = named
+        self.heads[repository] = revision
+
+    def upload(self, repository: str, revision: str, files: dict[str, bytes]) -> None:
+        """A new head with files under their full names, in folders too."""
+        self.repositories.setdefault(repository, {})[revision] = files
         self.heads[repository] = revision
 
     def break_off(self, faults: Sequence[str]) -> None:
@@ -71,20 +77,24 @@ class _Handler(Loopback):
         hub.asked.append(("GET", path, {name.lower(): value for name, value in self.headers.items()}))
         words = path.strip("/").split("/")
         if words[:2] == ["api", "models"]:
-            self._head("/".join(words[2:4]))
-        elif len(words) == 5 and words[2] == "resolve":
-            self._resolve(f"{words[0]}/{words[1]}", words[3], words[4])
+            self._head("/".join(words[2:4]), words[-1])
+        elif len(words) >= 5 and words[2] == "resolve":
+            self._resolve(f"{words[0]}/{words[1]}", words[3], "/".join(words[4:]))
         elif words[0] == "store":
-            self._store(hub.repositories[f"{words[1]}/{words[2]}"][words[3]][words[4]])
+            self._store(hub.repositories[f"{words[1]}/{words[2]}"][words[3]]["/".join(words[4:])])
         else:
             self.say(404, b"{}")
 
-    def _head(self, repository: str) -> None:
-        head = self.hub_state.heads.get(repository)
-        if head is None:
+    def _head(self, repository: str, revision: str) -> None:
+        """What the hub knows of a revision; as there, only large files have their hash, here those of 100 bytes and more."""
+        hub = self.hub_state
+        commit = hub.heads.get(repository, "") if revision == "main" else revision
+        files = hub.repositories.get(repository, {}).get(commit)
+        if files is None:
             self.say(404, b'{"error":"Repository not found"}')
-        else:
-            self.say(200, json.dumps({"id": repository, "sha": head}).encode())
+            return
+        listed = [_listed(name, content, tells=hub.tells_sha) for name, content in files.items()]
+        self.say(200, json.dumps({"id": repository, "sha": commit, "siblings": listed}).encode())
 
     def _resolve(self, repository: str, revision: str, name: str) -> None:
         """A redirect to where the bytes lie, with what the hub knows of them."""
@@ -132,3 +142,8 @@ class _Handler(Loopback):
     def _start(self, etag: str) -> int:
         asked = self.headers.get("Range", "").removeprefix("bytes=").removesuffix("-")
         return int(asked) if asked.isdigit() and self.headers.get("If-Range") == etag else 0
+
+
+def _listed(name: str, content: bytes, *, tells: bool) -> dict[str, Any]:
+    large = {"lfs": {"sha256": hashlib.sha256(content).hexdigest()}} if tells and len(content) >= 100 else {}
+    return {"rfilename": name, "size": len(content), **large}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from sottovoce import errors
 from sottovoce.audio import Audio, AudioReader, StemWriter, read_all
-from sottovoce.engines.base import EngineOptions, Run, Separation
+from sottovoce.engines.base import EngineOptions, Run, Separation, Separator
 from sottovoce.engines.catalog import SEPARATORS, Catalog
 from sottovoce.engines.tone import ToneSeparator
 from sottovoce.media.encode import Format, encode
@@ -39,7 +40,7 @@ def clip(tmp_path: Path) -> Path:
 
 def key(clip: Path, *order: str, separator: str | None = None) -> Key:
     engines = Catalog({SEPARATORS.group: order}, configs={"lalalai": {"key_known": True}})
-    engines.preload(SEPARATORS, "breaking", Breaking(Breaking.Config()))
+    engines.preload(SEPARATORS, "breaking", cast("Separator", Breaking(Breaking.Config())))
     source = LocalFile.model_validate({"path": clip}, context={"local": True})
     return voice_key(source, separator, engines, TaskRun(scratch=clip.parent))
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
 
 from sottovoce import errors
 from sottovoce.audio import ArrayReader, Audio
+from sottovoce.engines.base import Capabilities, EngineOptions, MoodReader, NoConfig, Run
 from sottovoce.engines.catalog import MOOD_READERS, Catalog
+from sottovoce.engines.keyframes import Keyframes
 from sottovoce.media.encode import Format, encode
+from sottovoce.media.picture import Keyframe
 from sottovoce.moods import Mood
 from sottovoce.tasks.mood import ReadMood, excerpt, read_mood
 from sottovoce.tasks.outcome import TaskRun
@@ -44,7 +48,25 @@ def test_a_reader_asked_for_by_name_is_the_only_one_tried(tmp_path: Path, make_v
     clip = make_video(tmp_path / "clip.mp4", 1.0)
     assert report(clip, engine="tone", options={"mood": "playful"})["mood"]["primary_mood"] == "playful"
     with pytest.raises(errors.InvalidBackend):
-        report(clip, engine="vision-llm")
+        report(clip, engine="crystal-ball")
+
+
+def test_a_reader_that_wants_larger_pictures_gets_as_many_as_it_wants(tmp_path: Path, make_video: Any) -> None:
+    seen: list[tuple[float, tuple[int, ...]]] = []
+
+    class Attentive(Keyframes):
+        capabilities: ClassVar[Capabilities] = Capabilities(pictures=(3, 96))
+
+        def read(self, frames: Sequence[Keyframe], sound: Audio | None, options: EngineOptions, run: Run) -> Mood:
+            seen.extend((frame.seconds, frame.pixels.shape) for frame in frames)
+            return super().read(frames, sound, options, run)
+
+    catalog = Catalog({MOOD_READERS.group: ("keyframes",)})
+    catalog.preload(MOOD_READERS, "keyframes", cast("MoodReader", Attentive(NoConfig())))
+    clip = make_video(tmp_path / "clip.mp4", 8.0, size=(192, 108))
+    read_mood(validate(ReadMood, {"source": {"path": clip}}, local=True), catalog, TaskRun())
+    assert [seconds for seconds, _ in seen] == pytest.approx([2, 4, 6], abs=0.6)
+    assert {shape for _, shape in seen} == {(54, 96, 3)}
 
 
 def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:

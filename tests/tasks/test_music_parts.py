@@ -28,7 +28,7 @@ def reader(samples: Samples) -> ArrayReader:
 def music(**levels: float) -> Soundtrack:
     """Music with stems of these RMS levels, made by an engine."""
     stems = {Stem(name): noise(level, seed) for seed, (name, level) in enumerate(levels.items())}
-    whole = np.sum(list(stems.values()), axis=0, dtype=np.float32)
+    whole = np.stack(list(stems.values())).sum(axis=0, dtype=np.float32)
     return Soundtrack(reader(whole), -20, engine="maker", stems={stem: reader(part) for stem, part in stems.items()})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import av
 import numpy as np
@@ -15,7 +15,7 @@ from sottovoce.audio import Audio, AudioReader, Samples, Stem, StemWriter
 from sottovoce.dsp.ducking import depth_of
 from sottovoce.dsp.levels import decibels
 from sottovoce.dsp.loudness import integrated, true_peak_db
-from sottovoce.engines.base import EngineOptions, Run, Separation
+from sottovoce.engines.base import EngineOptions, Run, Separation, Separator
 from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
 from sottovoce.engines.tone import ToneSeparator
 from sottovoce.media.decode import FileReader, decode
@@ -144,7 +144,7 @@ def test_the_voice_is_only_made_louder_never_moved(tmp_path: Path, talk: Samples
 
 
 def test_fades_are_as_long_as_asked(tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path) -> None:
-    fades = {"fade_in_seconds": 1.0, "fade_out_seconds": 4.0}
+    fades: dict[str, Any] = {"fade_in_seconds": 1.0, "fade_out_seconds": 4.0}
     music = music_under(run(tmp_path, clip_file, music={"path": music_file}, **fades), talk)
     level = rms_db(music, *FREE)
     assert rms_db(music, 0.45, 0.55) == pytest.approx(level - 6, abs=1)
@@ -321,8 +321,9 @@ def test_the_first_ready_network_of_the_order_finds_the_voices_unless_none_is_as
     music = {"path": music_file}
     default = run(tmp_path / "default", clip_file, music=music, engines=engines).report["voice_stems"]
     assert (default["engine"], [skip["engine"] for skip in default["skipped"]]) == ("tone", ["gone"])
-    nothing = {"engine": None, "model": None, "skipped": []}
-    for wishes in ({"music": music, "separator": "none"}, {"no_music": True}):
+    nothing: dict[str, Any] = {"engine": None, "model": None, "skipped": []}
+    asked: tuple[dict[str, Any], ...] = ({"music": music, "separator": "none"}, {"no_music": True})
+    for wishes in asked:
         assert run(tmp_path / "none", clip_file, engines=engines, **wishes).report["voice_stems"] == nothing
 
 
@@ -361,7 +362,7 @@ def knowing(song: dict[Stem, Samples]) -> Catalog:
     engines = Catalog(ORDERS | {SEPARATORS.group: ("known",)})
     known = Known(Known.Config())
     known.stems = song  # type: ignore[misc]
-    engines.preload(SEPARATORS, "known", known)
+    engines.preload(SEPARATORS, "known", cast("Separator", known))
     return engines
 
 
@@ -414,7 +415,7 @@ def test_each_part_of_the_music_is_lowered_by_its_own_amount(
 def test_parts_that_are_not_lowered_are_the_music_to_the_last_bit(
     tmp_path: Path, clip_file: Path, song_file: Path, knowing: Catalog
 ) -> None:
-    wishes = {"music": {"path": song_file}, "ducking_ratio": 1, "separator": "none", "engines": knowing}
+    wishes: dict[str, Any] = {"music": {"path": song_file}, "ducking_ratio": 1, "separator": "none", "engines": knowing}
     mixes = [
         decode(run(tmp_path / str(count), clip_file, duck_stems=count, **wishes).files["output"]).samples
         for count in (None, 2, 4)

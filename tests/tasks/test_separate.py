@@ -168,7 +168,7 @@ def shelf(tmp_path: Path) -> Cache:
 
 def with_moody() -> tuple[Catalog, Moody]:
     catalog, engine = Catalog({SEPARATORS.group: ("moody", "tone")}), Moody()
-    catalog.preload(SEPARATORS, "moody", engine)
+    catalog.preload(SEPARATORS, "moody", cast("Separator", engine))
     return catalog, engine
 
 

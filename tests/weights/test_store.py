@@ -332,11 +332,135 @@ def test_a_manifest_cannot_name_a_place_outside(name: str) -> None:
 def test_the_manifest_that_ships_is_complete_where_it_claims_to_be() -> None:
     for model in builtin().values():
         hashes = {file.sha256 is not None and file.bytes is not None for file in model.files}
-        assert hashes == {model.revision is not None}, model.name
+        assert hashes == ({model.revision is not None} if model.files else set()), model.name
+        assert model.files or model.include
         assert model.advice
-        assert model.stems
+        assert bool(model.stems) == (model.use == "separate")
+        assert set(model.parts) <= set(builtin())
     assert {"htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx_extra"} <= set(builtin())
     assert len(builtin()["htdemucs_ft"].files) == 4
+    groups = {model.group: model.name for model in builtin().values() if model.group}
+    assert groups == {"ace-step": "acestep-v15-turbo", "musicgen": "musicgen-small"}
+    restricted = {name for name, model in builtin().items() if model.non_commercial}
+    assert restricted == {name for name in builtin() if name.startswith("musicgen")}
+
+
+FOLDERS = {
+    "parts/model_index.json": b"{}",
+    "parts/net/config.json": b'{"layers": 2}',
+    "parts/net/a.safetensors": A,
+    "parts/net/b.safetensors": B,
+    "parts/words/vocab.txt": b"la la",
+    "other/huge.safetensors": A,
+    "parts/code.py": b"import os",
+    ".gitattributes": b"lfs",
+}
+WANTED = {name for name in FOLDERS if name.startswith("parts/") and not name.endswith(".py")}
+
+
+def folders(**changes: object) -> Model:
+    """A model whose files are named by patterns only, in a folder of its repository."""
+    made = tiny(known=False).model_copy(update={"files": ()})
+    patterns = {"include": ("parts/*.json", "parts/net/*.safetensors"), "optional": ("parts/*.txt",), "folder": "parts"}
+    return made.model_copy(update={**patterns, "group": "small", **changes})
+
+
+@pytest.fixture
+def spread(hub: HubServer) -> HubServer:
+    hub.upload(REPOSITORY, FIRST, dict(FOLDERS))
+    return hub
+
+
+def test_a_model_of_folders_comes_as_the_hub_lists_it(tmp_path: Path, spread: HubServer) -> None:
+    place = store(tmp_path, spread, folders())
+    assert not place.models()[0].here
+    seen: list[Progress] = []
+    assert len(place.pull("small", seen.append)) == len(WANTED)
+    assert [progress.percent for progress in seen] == sorted(progress.percent for progress in seen)
+    first = next(progress.percent for progress in seen if "a.safetensors 100%" in progress.stage)
+    assert abs(first - 100 * len(A) / (len(A) + len(B))) < 1, "by size, not by number"
+    found = place.snapshot("tiny")
+    assert found.folder.name == "parts"
+    there = {f"parts/{path.relative_to(found.folder).as_posix()}" for path in found.folder.rglob("*") if path.is_file()}
+    assert there == WANTED
+    assert place.models()[0].here
+    assert all(file.sha256 == sha(FOLDERS[file.name]) for file in found.model.files)
+    assert [checked.state for checked in place.verify("tiny")] == ["fine"] * len(WANTED)
+
+
+def test_the_files_of_a_listing_are_pinned_before_they_come(tmp_path: Path, spread: HubServer) -> None:
+    spread.break_off(["cut"] + ["busy"] * 6)
+    with pytest.raises(errors.ModelDownloadFailed):
+        store(tmp_path, spread, folders()).pull("tiny")
+    spread.upload(REPOSITORY, SECOND, {name: content[::-1] for name, content in FOLDERS.items()})
+    place = store(tmp_path, spread, folders())
+    place.pull("tiny")
+    assert (place.snapshot("tiny").folder / "net" / "a.safetensors").read_bytes() == A
+
+
+def test_a_repository_that_lacks_what_belongs_to_a_model_is_refused(tmp_path: Path, spread: HubServer) -> None:
+    with pytest.raises(errors.ModelDownloadFailed, match=r"has not all.*parts/net/\*\.bin"):
+        store(tmp_path, spread, folders(include=("parts/net/*.bin",))).pull("tiny")
+
+
+def test_two_models_of_one_repository_keep_to_their_own_files(tmp_path: Path, spread: HubServer) -> None:
+    other = folders(name="other", include=("other/*.safetensors",), optional=(), folder="other", group=None)
+    place = Store(tmp_path, hub=Hub(spread.url, sleep=Waits()), manifest={"tiny": folders(), "other": other})
+    place.pull("other")
+    assert not place.models()[0].here
+    place.pull("tiny")
+    assert {file.name for file in place.model("tiny").files} == WANTED
+    assert place.remove("tiny") > 0
+    assert place.models()[1].here
+
+
+def test_a_model_of_folders_spread_over_caches_is_linked_into_one(tmp_path: Path, spread: HubServer) -> None:
+    snapshot = tmp_path / "hub" / "models--someone--Tiny" / "snapshots" / FIRST
+    for name in WANTED:
+        (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
+        (snapshot / name).write_bytes(FOLDERS[name])
+    refs = tmp_path / "hub" / "models--someone--Tiny" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(FIRST)
+    whole = store(tmp_path / "ours", spread, folders(), caches=(tmp_path / "hub",), offline=True)
+    assert whole.snapshot("tiny").folder == snapshot / "parts"
+    (snapshot / "parts/net/b.safetensors").unlink()
+    place = store(tmp_path / "ours", spread, folders(), caches=(tmp_path / "hub",), pull_policy="auto")
+    found = place.snapshot("tiny")
+    assert found.folder.is_relative_to(tmp_path / "ours")
+    assert (found.folder / "net" / "a.safetensors").read_bytes() == A
+    assert len(spread.fetches("a.safetensors")) == 0
+    place.remove("tiny")
+    assert (snapshot / "parts/net/a.safetensors").exists()
+
+
+def test_a_licence_that_forbids_something_needs_a_yes_once(tmp_path: Path, hub: HubServer) -> None:
+    model = tiny(non_commercial=True, licence="CC-BY-NC-4.0")
+    place = store(tmp_path, hub, model, pull_policy="auto")
+    for call in (place.pull, place.located):
+        with pytest.raises(errors.LicenceNotAccepted, match=r"CC-BY-NC-4\.0") as refused:
+            call("tiny")
+        assert "--accept-licence" in refused.value.hint
+    assert not hub.asked
+    assert contents(place.pull("tiny", accept_licence=True)) == [A, B]
+    place.remove("tiny")
+    assert contents(place.located("tiny")) == [A, B], "the yes holds"
+    changed = store(tmp_path, hub, tiny(non_commercial=True, licence="another"), pull_policy="auto")
+    changed.remove("tiny")
+    with pytest.raises(errors.LicenceNotAccepted):
+        changed.located("tiny")
+
+
+def test_a_yes_when_asked_is_a_yes_to_the_licence(tmp_path: Path, hub: HubServer) -> None:
+    asked: list[str] = []
+
+    def agree(model: Model, files: tuple[ModelFile, ...]) -> bool:
+        asked.append(model.licence)
+        return True
+
+    model = tiny(non_commercial=True, licence="CC-BY-NC-4.0")
+    assert contents(store(tmp_path, hub, model, consent=agree).located("tiny")) == [A, B]
+    assert asked == ["CC-BY-NC-4.0"]
 
 
 PULL = """

@@ -23,13 +23,32 @@ def command(
         float | None, typer.Option(help="Length in seconds, 5 to 600, exact to the sample.", show_default="60")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="An engine by name, or auto.", show_default="auto")] = None,
+    model: Annotated[str | None, typer.Option(help="A model of the engine, or a folder of your own.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same music.")] = None,
     bpm: Annotated[float | None, typer.Option(help="Tempo, 30 to 300 beats per minute.")] = None,
     key: Annotated[str | None, typer.Option(help="Key, such as 'A minor'.")] = None,
     time_signature: Annotated[str | None, typer.Option(help="2/4, 3/4, 4/4 or 6/8.")] = None,
     mood: Annotated[str | None, typer.Option(help="calm, happy, nostalgic, ... (one of fifteen).")] = None,
     genre: Annotated[str | None, typer.Option(help="acoustic, ambient, jazz, ... (one of fifteen).")] = None,
+    lyrics: Annotated[Path | None, typer.Option(help="A file of words to be sung.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the lyrics.", show_default="en")] = None,
+    enhance: Annotated[bool, typer.Option("--enhance", help="Have the prompt said better first.")] = False,
+    caption: Annotated[str | None, typer.Option(help="What the engine is told in place of the prompt.")] = None,
     versions: Annotated[int | None, typer.Option(help="How many takes, 1 to 8.", show_default="1")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of a diffusion model.", show_default="the model's")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely a model keeps to the words.", show_default="the model's")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Scheduler of a diffusion model, such as euler.")] = None,
+    cover: Annotated[Path | None, typer.Option(help="Music to play anew in the prompt's style.")] = None,
+    strength: Annotated[float | None, typer.Option(help="How closely a cover keeps to it, 0 to 1.")] = None,
+    repaint: Annotated[Path | None, typer.Option(help="Music of which a part is made anew.")] = None,
+    repaint_from: Annotated[float | None, typer.Option("--from", help="Start of that part in seconds.")] = None,
+    repaint_to: Annotated[float | None, typer.Option("--to", help="End of that part in seconds.")] = None,
+    extend: Annotated[Path | None, typer.Option(help="Music to go on from its end.")] = None,
+    by: Annotated[float | None, typer.Option(help="Seconds to extend by.", show_default="30")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Music to sound like.")] = None,
+    lora: Annotated[str | None, typer.Option(help="An adapter for the model, PATH or PATH:SCALE.")] = None,
     stems: Annotated[bool, typer.Option("--stems", help="Keep the stems too; they add up to the mix.")] = False,
     loudness: Annotated[
         float | None, typer.Option(help="Loudness in LUFS, -40 to -8.", show_default="the style's own")
@@ -54,8 +73,12 @@ def command(
     from sottovoce.tasks.generate import Generate
 
     fields = options.given(
-        prompt=prompt, duration=duration, engine=engine, seed=seed, bpm=bpm, key=key, time_signature=time_signature, mood=mood,
-        genre=genre, versions=versions, stems=stems, loudness=loudness, cues=cues, options=options.parse_pairs(engine_options),
+        prompt=prompt, duration=duration, engine=engine, model=model, seed=seed, bpm=bpm, key=key, time_signature=time_signature,
+        mood=mood, genre=genre, lyrics=options.words_of(lyrics), language=language, enhance=enhance, caption=caption,
+        versions=versions, steps=steps, guidance=guidance, scheduler=scheduler, cover=options.music(cover), strength=strength,
+        repaint=options.music(repaint), repaint_from=repaint_from, repaint_to=repaint_to, extend=options.music(extend), by=by,
+        reference=options.music(reference), lora=lora, stems=stems, loudness=loudness, cues=cues,
+        options=options.parse_pairs(engine_options),
     )  # fmt: skip
     with Studio() as studio:
         request = studio.request(Generate, fields)
@@ -66,14 +89,18 @@ def command(
                 "--midi, --bit-depth and --bitrate say how a file is written", hint="Name it with -o."
             )
         with bar() as progress:
-            tracks = studio.run(request, progress).tracks
+            studio.consent = options.consent(progress)
+            done = studio.run(request, progress)
+        tracks = done.tracks
         files: list[Path] = []
         for index, track in enumerate(tracks):
             target = _numbered(output, index, len(tracks))
             if target is not None:
                 files += studio.library.export(track.id, target, bit_depth=bit_depth, bitrate=bitrate)
                 files += _extras(studio, track, target, stems=stems, midi=midi)
-    show({"tracks": [_facts(track) for track in tracks], "files": files}, _text(tracks, files), as_json=as_json)
+    notes = list(done.report["notes"])
+    value = {"tracks": [_facts(track) for track in tracks], "files": files, "notes": notes}
+    show(value, "\n".join([*notes, _text(tracks, files)]), as_json=as_json)
 
 
 def _numbered(output: Path | None, index: int, count: int) -> Path | None:

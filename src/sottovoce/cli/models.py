@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,11 +12,13 @@ from sottovoce.cli.render import AsJson, bar, show, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sottovoce.progress import OnProgress
     from sottovoce.speeds import Speed
-    from sottovoce.weights.store import Checked, Listed
+    from sottovoce.weights.store import Checked, Listed, Store
 
 app = typer.Typer(no_args_is_help=True)
 
+_USES = {"separate": "", "generate": "music", "plan": "plans of music", "part": "part of others"}
 Names = Annotated[list[str], typer.Argument(help="One or more models, as `sotto models list` names them.")]
 #: What a separation by any of these models costs: they run here.
 _COST = "free"
@@ -33,26 +36,41 @@ def list_models(as_json: AsJson = False) -> None:
         speeds = [speed for speed in studio.speeds() if speed.machine.startswith(processor())]
     total = sum(one.bytes_here for one in listed)
     rows = [_row(one, speeds) for one in listed]
-    columns = ("model", "here", "stems", "quality", "speed here", "size", "memory", "cost", "licence", "advice")
+    columns = ("model", "here", "makes", "quality", "speed here", "size", "memory", "cost", "licence", "advice")
     text = f"{table(columns, rows)}\n\n{_ELSEWHERE}\n{total / 1e6:.0f} MB in {folder}"
     models = [_described(one, speeds) for one in listed]
     show({"models": models, "bytes_on_disk": total, "folder": folder, "elsewhere": _ELSEWHERE}, text, as_json=as_json)
 
 
 @app.command("pull")
-def pull(names: Names, as_json: AsJson = False) -> None:
-    """Fetch models; a pull that was broken off goes on where it stopped."""
+def pull(
+    names: Names,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Say yes to a licence that does not allow every use.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch models (`ace-step` and `musicgen` are the usual ones of each); a pull that was broken off goes on where it stopped."""
     from sottovoce.studio import Studio
 
     with Studio() as studio:
-        for name in names:
-            studio.weights.model(name)
+        store = studio.weights
+        wanted = dict.fromkeys(part for name in names for part in store.with_parts(name))
         pulled = {}
-        for name in names:
+        for name in wanted:
             with bar() as progress:
-                pulled[name] = [str(path) for path in studio.weights.pull(name, progress)]
+                pulled[name] = [str(path) for path in store.pull(name, progress, accept_licence=accept_licence)]
+                _convert(store, name, progress)
     text = "\n".join(f"{name} is here: {', '.join(paths)}" for name, paths in pulled.items())
     show({"pulled": pulled}, text, as_json=as_json)
+
+
+def _convert(store: Store, name: str, progress: OnProgress) -> None:
+    """Bring a model into the layout its engine reads; without the engine's packages that is left to its first use."""
+    if store.model(name).convert == "ace-step" and find_spec("torch") is not None:
+        from sottovoce.engines.ace_step.conversion import prepared
+
+        prepared(store, name, progress)
 
 
 @app.command("verify")
@@ -91,17 +109,31 @@ def remove(names: Names, as_json: AsJson = False) -> None:
 
 def _row(one: Listed, speeds: Sequence[Speed]) -> tuple[str, ...]:
     model = one.model
-    size = "told at the pull" if model.bytes is None else f"{model.bytes / 1e6:.0f} MB"
     speed = ", ".join(str(speed) for speed in speeds if speed.model == model.name) or "not measured"
-    memory = f"{model.memory_mb / 1000:.1f} GB"
-    about = (speed, size, memory, _COST, model.licence, model.advice)
-    return (model.name, _here(one), ", ".join(model.stems), model.quality, *about)
+    makes = ", ".join(model.stems) or _USES[model.use]
+    return (
+        model.name,
+        _here(one),
+        makes,
+        model.quality,
+        speed,
+        *_takes(one),
+        _COST,
+        model.licence,
+        model.advice,
+    )
 
 
 def _here(one: Listed) -> str:
     if one.here:
         return "yes" if one.bytes_here else "in a cache"
     return "partly" if one.bytes_here else "no"
+
+
+def _takes(one: Listed) -> tuple[str, str]:
+    size, about = one.model.bytes, one.model.about_mb
+    told = "told at the pull" if about is None else f"about {about} MB"
+    return told if size is None else f"{size / 1e6:.0f} MB", f"{one.model.memory_mb / 1000:.1f} GB"
 
 
 def _described(one: Listed, speeds: Sequence[Speed]) -> dict[str, Any]:

@@ -80,6 +80,21 @@ def readable_file(path: Path) -> Path:
     return path
 
 
+def music(path: Path | None) -> dict[str, Path] | None:
+    """A file of this machine as the field of a request."""
+    return None if path is None else {"path": readable_file(path)}
+
+
+def words_of(path: Path | None) -> str | None:
+    """The text in a file; InputUnreadable if it is no text."""
+    if path is None:
+        return None
+    try:
+        return readable_file(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputUnreadable(f"{path} is no text", hint="Lyrics are plain text in UTF-8.") from None
+
+
 def consent(progress: OnProgress) -> Consent | None:
     """How to ask whether a missing model may be fetched: at a terminal, beside the bar that shows the progress; elsewhere nobody is asked."""
     if not (isinstance(progress, Bar) and sys.stdin.isatty()):

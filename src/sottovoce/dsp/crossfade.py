@@ -36,6 +36,21 @@ def correlation(a: Samples, b: Samples) -> float:
     return float(np.clip(np.vdot(a, b) / both, -1, 1)) if both > 0 else 0.0
 
 
+def zero_crossing(samples: Samples, near: int, within: int) -> int:
+    """The frame closest to `near`, at most `within` away, at which the mean of the channels passes zero upwards.
+
+    Where it does not, the frame at which the channels are lowest.
+    """
+    first, stop = max(1, near - within), min(samples.shape[1], near + within + 1)
+    if first >= stop:
+        return int(np.clip(near, 0, max(samples.shape[1] - 1, 0)))
+    mono = samples[:, first - 1 : stop].mean(axis=0)
+    rising = np.flatnonzero((mono[:-1] < 0) & (mono[1:] >= 0)) + first
+    if len(rising):
+        return min(map(int, rising), key=lambda frame: abs(frame - near))
+    return first + int(np.abs(samples[:, first:stop]).max(axis=0).argmin())
+
+
 def loop_to(samples: Samples, rate: int, frames: int, *, beats: Sequence[float] = ()) -> Samples:
     """Music [channels, n] made exactly `frames` long at its own tempo.
 

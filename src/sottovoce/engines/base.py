@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,7 @@ from sottovoce.audio import Audio, AudioReader, Stem, StemWriter
 from sottovoce.media.picture import Keyframe
 from sottovoce.moods import Mood
 from sottovoce.progress import OnProgress, Progress, ignore
-from sottovoce.prompt import Prompt
+from sottovoce.prompt import Key, Prompt
 from sottovoce.recipe import Section, TempoPoint
 
 
@@ -46,6 +46,8 @@ class Capabilities:
     licence: str = "Apache-2.0"
     paid: bool = False
     quality: str = ""
+    #: How many pictures of a video a mood reader wants, and how wide; None: small ones from all over it.
+    pictures: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,25 @@ class Generated:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: What the user should know, such as "no known word in the prompt".
     notes: tuple[str, ...] = ()
+    #: Where weights were used: which, how they are told from others, and where and how precisely the network ran.
+    model: str | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    """A prompt said better: words, and what else was settled (None: left open); `notes` say what the user should know."""
+
+    words: str
+    lyrics: str | None = None
+    language: str | None = None
+    bpm: float | None = None
+    key: Key | None = None
+    time_signature: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,23 @@ class Generator(Engine, Protocol):
 
     def generate(self, prompt: Prompt, options: EngineOptions, run: Run) -> Generated:
         """Make one take of exactly `round(prompt.seconds * 48000)` frames."""
+
+
+@runtime_checkable
+class BatchGenerator(Generator, Protocol):
+    """A generator that makes several takes of one prompt at once, faster than one after the other."""
+
+    def generate_batch(
+        self, prompt: Prompt, seeds: Sequence[int], options: EngineOptions, run: Run
+    ) -> tuple[Generated, ...]:
+        """A take for each seed, in their order; `prompt.seed` and `run.seed` are not used."""
+
+
+class Enhancer(Engine, Protocol):
+    """An engine that says a prompt better for those that make music."""
+
+    def enhance(self, prompt: Prompt, options: EngineOptions, run: Run) -> Enhanced:
+        """The prompt's words made richer; what the user asked for explicitly stays as it is."""
 
 
 class Separator(Engine, Protocol):

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from sottovoce import errors
-from sottovoce.engines.base import Engine, EngineOptions, Generator, MoodReader, Separator, Unavailable
+from sottovoce.engines.base import Engine, EngineOptions, Enhancer, Generator, MoodReader, Separator, Unavailable
 from sottovoce.recipe import Skipped
 from sottovoce.weights.store import Store
 
@@ -24,6 +24,13 @@ EngineT = TypeVar("EngineT", bound=Engine)
 ResultT = TypeVar("ResultT")
 
 AUTO = "auto"
+
+#: Options that have an error of their own.
+OPTION_ERRORS: Mapping[str, type[errors.RequestError]] = {
+    "steps": errors.InvalidInferenceSteps,
+    "guidance": errors.InvalidGuidanceScale,
+    "scheduler": errors.InvalidScheduler,
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Kind(Generic[EngineT]):
 GENERATORS: Kind[Generator] = Kind("generator", "sottovoce.generators")
 SEPARATORS: Kind[Separator] = Kind("separator", "sottovoce.separators")
 MOOD_READERS: Kind[MoodReader] = Kind("mood reader", "sottovoce.mood_readers")
-KINDS: tuple[Kind[Any], ...] = (GENERATORS, SEPARATORS, MOOD_READERS)
+ENHANCERS: Kind[Enhancer] = Kind("enhancer", "sottovoce.enhancers")
+KINDS: tuple[Kind[Any], ...] = (GENERATORS, SEPARATORS, MOOD_READERS, ENHANCERS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Catalog:
 
     orders: Mapping[str, Sequence[str]]
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    device: str = "cpu"
+    device: str = "auto"
     weights: Store | None = None
     _loaded: dict[tuple[str, str], Engine] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -154,14 +162,13 @@ def parse_engine(name: str) -> str:
 
 
 def options_for(engine: Engine, raw: Mapping[str, Any]) -> EngineOptions:
-    """The engine's own options from loose ones; InvalidParameter names the field, its range and the fields there are."""
+    """The engine's own options from loose ones; InvalidParameter (or the option's own error) names the field, its range and the fields there are."""
     try:
         return engine.Options.model_validate(dict(raw))
     except ValidationError as error:
         known = ", ".join(engine.Options.model_fields) or "none"
-        raise errors.InvalidParameter(
-            f"{engine.name} option {_first_problem(error)}; its options are: {known}"
-        ) from None
+        refusal = OPTION_ERRORS.get(str(error.errors()[0]["loc"][0]), errors.InvalidParameter)
+        raise refusal(f"{engine.name} option {_first_problem(error)}; its options are: {known}") from None
 
 
 def _first_problem(error: ValidationError) -> str:

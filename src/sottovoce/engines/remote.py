@@ -97,12 +97,12 @@ def download(client: httpx.Client, url: str, target: Path, *, size: int | None, 
                     reason = f"it answered {answer.status_code}"
                 else:
                     raise errors.RemoteFailed(
-                        f"a finished stem could not be fetched: the server answered {answer.status_code}"
+                        f"a finished result could not be fetched: the server answered {answer.status_code}"
                     )
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
         pause(min(30.0, 2.0**attempt))
-    raise errors.RemoteFailed(f"a finished stem could not be fetched: {reason}")
+    raise errors.RemoteFailed(f"a finished result could not be fetched: {reason}")
 
 
 def trusted(url: str, base: str) -> bool:

@@ -85,6 +85,10 @@ class FileStore:
             elif path not in known:
                 yield path
 
+    def find(self, sha256: str) -> Path | None:
+        """The file with that content, whatever its ending; None if it is not here."""
+        return next((self.folder / "audio" / sha256[:2]).glob(f"{sha256}*"), None)
+
     def intact(self, path: str, sha256: str) -> bool:
         """Whether a file is there and still has the bytes it was placed with."""
         place = self.locate(path)

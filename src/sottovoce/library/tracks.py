@@ -71,6 +71,10 @@ class Library:
                 raise _missing(track)
             return rows.read_tracks(connection, found, self.folder)[0]
 
+    def file(self, sha256: str) -> Path | None:
+        """The file with that content, if it is here."""
+        return self._files.find(sha256)
+
     def search(self, **fields: Any) -> Page:
         """A page of the tracks that fit: `fields` are those of `search.Query`; without any, the newest fifty."""
         query = parse_query(fields)

@@ -28,7 +28,9 @@ _PATHS = (
     "audio.local_music_dir",
     "models.directory",
     "lalalai.api_key_file",
+    "ace_step.api_key_file",
     "musicgen.api_key_file",
+    "llm.api_key_file",
 )
 
 

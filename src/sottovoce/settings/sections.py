@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from sottovoce import errors
-
-#: Where keys of remote engines are looked for beside the settings' own places; the first that is set counts.
-_KEYS = {
-    "lalalai": ("LALALAI_API_KEY", "SYSTEM_LALALAI_ACTIVATION_KEY"),
-    "musicgen": ("MUSICGEN_API_KEY",),
-}
+from sottovoce.settings.engines import (
+    AceStepSettings,
+    DemucsSettings,
+    KeyedSettings,
+    LalalaiSettings,
+    LlmSettings,
+    MusicgenSettings,
+    key_of,
+)
+from sottovoce.settings.section import Folder, Section
 
 
 def _engine_names(value: object) -> object:
@@ -39,14 +42,7 @@ def _sections(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_engine_names)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 MusicSource = Literal["auto", "local", "composer", "musicgen", "ace_step"]
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class AudioSettings(Section):
@@ -108,14 +104,19 @@ class EngineSettings(Section):
     model_config = ConfigDict(extra="allow")
 
     generators: Names = Field(
-        default=("composer",), description="The order in which `auto` tries the engines that make music."
+        default=("ace-step", "ace-step-api", "musicgen", "musicgen-api", "composer"),
+        description="The order in which `auto` tries the engines that make music.",
     )
     separators: Names = Field(
         default=("demucs", "musicgen-separate", "classical"),
         description="The order in which `auto` tries the engines that split music into stems.",
     )
+    enhancers: Names = Field(
+        default=("llm", "ace-step", "ace-step-api", "expander"),
+        description="The order in which `--enhance` tries what says a prompt better.",
+    )
     mood_readers: Names = Field(
-        default=("keyframes",), description="The order in which `auto` tries the engines that read a mood."
+        default=("vision-llm", "keyframes"), description="The order in which `auto` tries the engines that read a mood."
     )
 
 
@@ -133,74 +134,6 @@ class ModelSettings(Section):
     offline: bool = Field(default=False, description="Whether nothing is ever fetched; `HF_HUB_OFFLINE` says the same.")
 
 
-class DemucsSettings(Section):
-    """Demucs, the separator that runs here; a request can say otherwise."""
-
-    model: str = Field(
-        default="htdemucs",
-        pattern=r"^[a-z0-9_]+$",
-        description="The model: `htdemucs` for most, `htdemucs_ft` for quality; `sotto models list` shows all.",
-    )
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="Where it runs: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is a graphics card if there is one.",
-    )
-    precision: Literal["auto", "exact", "fast"] = Field(
-        default="auto",
-        description="`exact` is as demucs does it; `fast` reckons in bfloat16 where the processor can; `auto` is fast where that stays below -40 dB.",
-    )
-    overlap: float = Field(
-        default=0.25,
-        ge=0,
-        lt=1,
-        description="How much of a chunk the next one covers; less is faster, 0.1 is mostly fine.",
-    )
-    shifts: int = Field(
-        default=0, ge=0, le=20, description="Over how many shifted passes to average; each costs the whole time again."
-    )
-    segment: float | None = Field(
-        default=None,
-        gt=0,
-        le=120,
-        description="Seconds of a chunk, for `mdx` and `hdemucs` models; shorter takes less memory.",
-    )
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
-        default="auto", description="Threads of the processor; `auto` is one for each core."
-    )
-
-
-class KeyedSettings(Section):
-    """Of an engine elsewhere that wants a key: from the environment, or a file that holds nothing else."""
-
-    api_key: SecretStr | None = Field(
-        default=None, description="The key; only from the environment, never from a file of settings."
-    )
-    api_key_file: Folder | None = Field(default=None, description="A file that holds the key and nothing else.")
-
-
-class LalalaiSettings(KeyedSettings):
-    """lalal.ai: separation elsewhere, paid by the minute; used only when it is named."""
-
-    max_minutes_per_job: float = Field(
-        default=30.0, ge=1, le=6000, description="The most minutes (length × stems) that one separation may cost."
-    )
-
-
-class MusicgenSettings(KeyedSettings):
-    """A MusicGen server."""
-
-    enabled: bool = Field(default=True, description="Whether the server is used at all.")
-    base_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://[^/\s]+",
-        description="Where the server answers, such as `http://localhost:8000`; left out, none is asked.",
-    )
-    timeout_seconds: float = Field(
-        default=10800.0, ge=1, le=86400, description="How long one job there may take, in seconds."
-    )
-
-
 class Settings(Section):
     """Everything that can be set."""
 
@@ -210,7 +143,9 @@ class Settings(Section):
     models: ModelSettings = Field(default_factory=ModelSettings)
     demucs: DemucsSettings = Field(default_factory=DemucsSettings)
     lalalai: LalalaiSettings = Field(default_factory=LalalaiSettings)
+    ace_step: AceStepSettings = Field(default_factory=AceStepSettings)
     musicgen: MusicgenSettings = Field(default_factory=MusicgenSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
 
     def library_folder(self) -> Path:
         """The folder of the library; left out, the system's place for a user's data."""
@@ -227,21 +162,15 @@ class Settings(Section):
     def credentials(self, environ: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """The keys of remote engines that are known here, by engine; InputUnreadable for a key file that cannot be read."""
         environ = os.environ if environ is None else environ
-        sections: dict[str, KeyedSettings] = {"lalalai": self.lalalai, "musicgen": self.musicgen}
-        keys = {name: _key_of(section, _KEYS[name], environ) for name, section in sections.items()}
+        sections: dict[str, KeyedSettings] = {
+            "lalalai": self.lalalai,
+            "ace-step": self.ace_step,
+            "musicgen": self.musicgen,
+            "llm": self.llm,
+        }
+        keys = {name: key_of(name, section, environ) for name, section in sections.items()}
         return {name: key for name, key in keys.items() if key}
 
     def engine_sections(self) -> Mapping[str, Mapping[str, Any]]:
         """The sections `engines.<name>`, each to be checked by the engine it belongs to."""
         return self.engines.model_extra or {}
-
-
-def _key_of(section: KeyedSettings, variables: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    if section.api_key is not None:
-        return section.api_key.get_secret_value()
-    if section.api_key_file is None:
-        return next((environ[name].strip() for name in variables if environ.get(name, "").strip()), None)
-    try:
-        return section.api_key_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.InputUnreadable(f"the key in {section.api_key_file} cannot be read: {error}") from None

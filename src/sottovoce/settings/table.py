@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from sottovoce.settings.sections import Section, Settings
+from sottovoce.settings.section import Section
+from sottovoce.settings.sections import Settings
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from sottovoce.engines.base import MoodReader
 from sottovoce.engines.catalog import AUTO, MOOD_READERS, Catalog, Ran, options_for
 from sottovoce.media.decode import FileReader
 from sottovoce.media.probe import MediaInfo, probe
-from sottovoce.media.video import Keyframe, glance
+from sottovoce.media.video import Keyframe, glance, keyframes
 from sottovoce.moods import Mood
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import Request, Source
@@ -44,7 +45,8 @@ def read_mood(request: ReadMood, engines: Catalog, run: TaskRun) -> Outcome:
     pictures = glance(path) if info.has_video else []
     run.report("listen", 40)
     sound = excerpt(FileReader(path, rate=_RATE, channels=1), info.seconds) if info.has_sound else None
-    ran = mood_of(pictures, sound, engines, run, engine=request.engine, options=request.options)
+    video = path if info.has_video else None
+    ran = mood_of(pictures, sound, engines, run, video=video, engine=request.engine, options=request.options)
     return Outcome("mood", report=_report(ran, info))
 
 
@@ -54,15 +56,28 @@ def mood_of(
     engines: Catalog,
     run: TaskRun,
     *,
+    video: Path | None = None,
     engine: str = AUTO,
     options: dict[str, Any] | None = None,
 ) -> Ran[MoodReader, Mood]:
-    """The mood by the reader asked for, or by the first in the user's order that can; others are recorded as skipped."""
+    """The mood by the reader asked for, or by the first in the user's order that can; others are recorded as skipped.
+
+    Readers that want larger pictures than `pictures` get those from `video`.
+    """
 
     def call(reader: MoodReader) -> Mood:
-        return reader.read(pictures, sound, options_for(reader, options or {}), run)
+        chosen = options_for(reader, options or {})
+        return reader.read(_pictures_for(reader, pictures, video), sound, chosen, run)
 
     return engines.run(MOOD_READERS, engine, call)
+
+
+def _pictures_for(reader: MoodReader, pictures: Sequence[Keyframe], video: Path | None) -> Sequence[Keyframe]:
+    wanted = reader.capabilities.pictures
+    if wanted is None or video is None:
+        return pictures
+    count, width = wanted
+    return keyframes(video, count=count, width=width) or pictures
 
 
 def excerpt(reader: AudioReader, seconds: float) -> Audio:

@@ -6,7 +6,9 @@ validation context says `local=True` (command line, Python).
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +20,7 @@ from sottovoce.prompt import TIME_SIGNATURES, parse_key
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 600.0
 LONGEST_PROMPT = 1000
+LONGEST_LYRICS = 4096
 LARGEST_SEED = 2**32 - 1
 
 
@@ -50,13 +53,33 @@ class LocalFile(_Value):
         return path
 
 
-Source = TrackRef | UploadRef | LocalFile
+class KnownFile(_Value):
+    """A file as a recipe names it: by what is in it."""
+
+    name: str = Field(max_length=255)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+Source = TrackRef | UploadRef | LocalFile | KnownFile
 
 
 class Request(_Value):
     """Base of all requests."""
 
     kind: str
+
+
+def recorded(request: Request) -> dict[str, Any]:
+    """A request as recipes keep it: files of this machine by their content and name, never by a path."""
+    fields = request.model_dump(mode="json")
+    for name in type(request).model_fields:
+        value = getattr(request, name)
+        if isinstance(value, LocalFile):
+            with value.path.open("rb") as file:
+                fields[name] = {"name": value.path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        elif name in ("model", "lora") and isinstance(value, str) and is_path(value):
+            fields[name] = Path(value).name
+    return fields
 
 
 R = TypeVar("R", bound=Request)
@@ -85,7 +108,28 @@ def translate(error: ValidationError) -> errors.RequestError:
 _KINDS: dict[str, type[errors.RequestError]] = {
     "duration": errors.InvalidDuration,
     "prompt": errors.InvalidPrompt,
+    "steps": errors.InvalidInferenceSteps,
+    "guidance": errors.InvalidGuidanceScale,
+    "scheduler": errors.InvalidScheduler,
 }
+
+
+def is_path(text: str) -> bool:
+    """Whether a model's name is in truth a file or folder."""
+    return any(sign in text for sign in "/\\") or text.startswith(".") or bool(re.search(r"\.(safetensors|th)\b", text))
+
+
+def _only_here(text: str, info: ValidationInfo) -> str:
+    if is_path(text) and not (info.context or {}).get("local"):
+        raise ValueError("a file can only be named on this machine itself; give a model's name")
+    return text
+
+
+def _options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    for value in options.values():
+        if isinstance(value, str):
+            _only_here(value, info)
+    return options
 
 
 def _duration(seconds: float) -> float:
@@ -105,6 +149,12 @@ def _prompt(words: str) -> str:
     return words
 
 
+def _lyrics(words: str) -> str:
+    if len(words) > LONGEST_LYRICS:
+        raise ValueError(f"the lyrics have {len(words)} characters; at most {LONGEST_LYRICS} are taken")
+    return words
+
+
 def _key(text: str) -> str:
     return str(parse_key(text))
 
@@ -115,8 +165,11 @@ def _time_signature(text: str) -> str:
     return text
 
 
+ModelName = Annotated[str, Field(max_length=4096), AfterValidator(_only_here)]
+Options = Annotated[dict[str, Any], AfterValidator(_options)]
 Duration = Annotated[float, AfterValidator(_duration)]
 Words = Annotated[str, AfterValidator(_prompt)]
+Lyrics = Annotated[str, AfterValidator(_lyrics)]
 KeyName = Annotated[str, AfterValidator(_key)]
 TimeSignature = Annotated[str, AfterValidator(_time_signature)]
 StemName = Annotated[Stem, AfterValidator(parse_stem)]

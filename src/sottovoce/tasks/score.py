@@ -232,7 +232,8 @@ def _parts(request: Score, music: Soundtrack, engines: Catalog, run: TaskRun) ->
 
 
 def _read_mood(pictures: Sequence[Keyframe], clip: Clip, engines: Catalog, run: TaskRun) -> Ran[MoodReader, Mood]:
-    return mood_of(pictures, clip.excerpt, engines, replace(run, progress=within(run.progress, 0, 5)))
+    part = replace(run, progress=within(run.progress, 0, 5))
+    return mood_of(pictures, clip.excerpt, engines, part, video=clip.info.path if clip.info.has_video else None)
 
 
 def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:

@@ -20,7 +20,7 @@ from sottovoce.media.decode import FileReader
 from sottovoce.moods import Genre, MoodName
 from sottovoce.progress import within
 from sottovoce.recipe import Skipped
-from sottovoce.tasks.generate import Generate, make_track
+from sottovoce.tasks.generate import Generate, make_tracks
 from sottovoce.tasks.mixture import rechunked
 from sottovoce.tasks.outcome import MadeTrack, TaskRun
 from sottovoce.tasks.request import LONGEST_SECONDS, SHORTEST_SECONDS
@@ -86,7 +86,8 @@ def from_file(path: Path, frames: int, *, fade_out: float) -> Soundtrack:
 def made(wish: Wish, frames: int, engines: Catalog, run: TaskRun) -> Soundtrack:
     """Every version asked for, and the best of them by its inspection as the soundtrack."""
     parts = plan(frames / DELIVERY_RATE, wish.cuts)
-    versions = [_version(wish, index, parts, engines, run) for index in range(wish.versions)]
+    made_parts = [_part(wish, number, parts, engines, run) for number in range(len(parts))]
+    versions = list(zip(*made_parts, strict=True))
     best = min(range(len(versions)), key=lambda index: (_faults(versions[index]), index))
     chosen = versions[best]
     reader = _joined([FileReader(track.audio) for track in chosen], frames)
@@ -116,20 +117,20 @@ def plan(seconds: float, cuts: Sequence[float]) -> tuple[tuple[float, float], ..
     return tuple(zip(starts, ends, strict=True))
 
 
-def _version(
-    wish: Wish, index: int, parts: Sequence[tuple[float, float]], engines: Catalog, run: TaskRun
+def _part(
+    wish: Wish, number: int, parts: Sequence[tuple[float, float]], engines: Catalog, run: TaskRun
 ) -> tuple[MadeTrack, ...]:
-    tracks = []
-    for number, (start, end) in enumerate(parts):
-        request = _request(wish, start, end, seed=wish.seed + number * wish.versions)
-        done, whole = index * len(parts) + number, wish.versions * len(parts)
-        share = within(run.progress, 100 * done / whole, 100 * (done + 1) / whole)
-        folder = run.scratch / f"part-{number + 1}"
-        folder.mkdir(exist_ok=True)
-        part = replace(run, progress=share, scratch=folder)
-        track = make_track(request, index, engines, part, first=wish.first, stems_welcome=wish.stems)
-        tracks.append(replace(track, tags=("score", _place(index + 1, number + 1, len(parts)))))
-    return tuple(tracks)
+    """Every version of one part of the soundtrack."""
+    start, end = parts[number]
+    request = _request(wish, start, end, seed=wish.seed + number * wish.versions)
+    share = within(run.progress, 100 * number / len(parts), 100 * (number + 1) / len(parts))
+    folder = run.scratch / f"part-{number + 1}"
+    folder.mkdir(exist_ok=True)
+    part = replace(run, progress=share, scratch=folder)
+    tracks = make_tracks(request, engines, part, first=wish.first, stems_welcome=wish.stems)
+    return tuple(
+        replace(track, tags=("score", _place(index + 1, number + 1, len(parts)))) for index, track in enumerate(tracks)
+    )
 
 
 def _place(take: int, part: int, parts: int) -> str:

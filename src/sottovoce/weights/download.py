@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sottovoce import errors
-from sottovoce.weights.manifest import Model, ModelFile, is_sha256
+from sottovoce.weights.manifest import Model, ModelFile, is_name, is_sha256
 
 if TYPE_CHECKING:
     import httpx
@@ -42,9 +42,21 @@ class Hub:
 
     def head(self, repository: str) -> str:
         """The revision a repository is at now; ModelDownloadFailed if the hub does not say."""
+        return self._commit(self._described(repository, "main"), repository)
+
+    def listing(self, repository: str, revision: str) -> tuple[ModelFile, ...]:
+        """The files of a repository at a revision, with their sizes and hashes as far as the hub tells them."""
+        answer = self._described(repository, revision)
+        commit = self._commit(answer, repository)
+        if commit != revision:
+            raise self._failed(f"{repository} answered with revision {commit} where {revision} was asked for")
+        return tuple(_listed(entry) for entry in answer.json().get("siblings", ()) if is_name(entry["rfilename"]))
+
+    def _described(self, repository: str, revision: str) -> httpx.Response:
+        """What the hub says of a repository."""
         import httpx
 
-        url = f"{self.endpoint.rstrip('/')}/api/models/{repository}/revision/main"
+        url = f"{self.endpoint.rstrip('/')}/api/models/{repository}/revision/{revision}?blobs=true"
         with _client() as client:
             for attempt in range(TRIES):
                 try:
@@ -53,7 +65,7 @@ class Hub:
                     reason = _words(error)
                 else:
                     if answer.status_code not in _BUSY:
-                        return self._commit(answer, repository)
+                        return answer
                     reason = f"it answered {answer.status_code}"
                 self.sleep(min(_LONGEST_WAIT, 2.0**attempt))
         raise self._failed(f"{repository} cannot be looked up at {self.endpoint}: {reason}")
@@ -266,6 +278,13 @@ def _check_redirect(answer: httpx.Response) -> None:
         raise errors.ModelDownloadFailed(
             f"{answer.url.host} redirects to {place.scheme}://{place.host}, which is refused"
         )
+
+
+def _listed(entry: dict[str, Any]) -> ModelFile:
+    """A file of a listing; only large files carry their hash."""
+    digest = (entry.get("lfs") or {}).get("sha256")
+    known = digest if isinstance(digest, str) and is_sha256(digest) else None
+    return ModelFile(name=entry["rfilename"], bytes=entry.get("size") or None, sha256=known)
 
 
 def _start_of(answer: httpx.Response) -> int | None:

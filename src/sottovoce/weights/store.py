@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,26 @@ from typing import Literal
 from sottovoce import errors
 from sottovoce.progress import OnProgress, Progress, ignore
 from sottovoce.weights.download import Hub, check_space, sha256_of
-from sottovoce.weights.manifest import Model, ModelFile, Pin, builtin, is_sha256, pinned, read_pins, write_pins
+from sottovoce.weights.licences import accept, accepted
+from sottovoce.weights.manifest import (
+    Model,
+    ModelFile,
+    Pin,
+    builtin,
+    is_name,
+    is_sha256,
+    merged,
+    pinned,
+    read_pins,
+    write_pins,
+)
 
 Pull = Literal["ask", "auto", "never"]
 State = Literal["fine", "missing", "damaged"]
 #: Asked before a missing model is fetched in the course of other work: the model, and the files that would come.
 Consent = Callable[[Model, tuple[ModelFile, ...]], bool]
+#: The folder, in the models folder, of models in another layout than the one they came in.
+CONVERTED = "converted"
 _LOCK_POLL_SECONDS = 0.2
 
 
@@ -35,6 +49,14 @@ class Checked:
     state: State
     path: Path | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model that is here as a whole: what is known of it, and the folder its files lie in under their names."""
+
+    model: Model
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -65,13 +87,19 @@ class Store:
 
     def model(self, name: str) -> Model:
         """A model with all that is known of its revision and hashes; InvalidParameter lists the models there are."""
-        if name not in self.manifest:
+        groups = {model.group: model for model in self.manifest.values() if model.group is not None}
+        model = self.manifest.get(name) or groups.get(name)
+        if model is None:
             raise errors.InvalidParameter(
                 f"no model is called {name!r}; there are {', '.join(sorted(self.manifest))}",
                 hint="`sotto models list` shows what each is good for.",
             )
-        model = self.manifest[name]
         return pinned(model, read_pins(self.folder).get(model.repository))
+
+    def with_parts(self, name: str) -> tuple[str, ...]:
+        """The names of the models that make up one: its parts, and itself at last."""
+        model = self.model(name)
+        return (*model.parts, model.name)
 
     def models(self) -> tuple[Listed, ...]:
         """Every model; looks at names and sizes only."""
@@ -83,37 +111,66 @@ class Store:
         A missing file is fetched if the policy and the user allow it, else MODEL_NOT_FOUND has the command that does; a damaged one is
         MODEL_LOAD_FAILED.
         """
-        found = [self._check(self.model(name), file) for file in self._wanted(name, only)]
+        model = self._with_files(self.model(name))
+        found = [self._check(model, file) for file in _wanted(model, only)]
         for checked in found:
             if checked.state == "damaged":
                 raise errors.ModelLoadFailed(
                     f"{name} cannot be used: {checked.detail}", hint=f"`sotto models pull {name}` fetches it anew."
                 )
         missing = tuple(checked.file for checked in found if checked.state == "missing")
-        if missing:
-            self._allow(self.model(name), missing)
-            return self.pull(name, progress, only=only)
+        if missing or not found:
+            agreed = self._allow(model, missing)
+            return self.pull(name, progress, only=only, accept_licence=agreed)
         return tuple(checked.path for checked in found if checked.path is not None)
 
-    def pull(self, name: str, progress: OnProgress = ignore, *, only: Collection[str] = ()) -> tuple[Path, ...]:
+    def snapshot(self, name: str, progress: OnProgress = ignore) -> Snapshot:
+        """A model as a folder, for those who read it by the names of its files; errors as of `located`.
+
+        Where its files are spread over several caches, they are linked into one folder of ours.
+        """
+        paths = self.located(name, progress=progress)
+        model = self.model(name)
+        roots = {_root_of(path, file) for path, file in zip(paths, model.files, strict=True)}
+        if len(roots) > 1:
+            with self._locked(model.repository, progress):
+                model = self._at_a_revision(model)
+                for path, file in zip(paths, model.files, strict=True):
+                    _link(path, self._place(model, file))
+            roots = {_root_of(self._place(model, model.files[0]), model.files[0])}
+        return Snapshot(model, roots.pop() / model.folder)
+
+    def pull(
+        self,
+        name: str,
+        progress: OnProgress = ignore,
+        *,
+        only: Collection[str] = (),
+        accept_licence: bool = False,
+    ) -> tuple[Path, ...]:
         """Fetch what is missing or damaged of a model, going on where an earlier pull stopped; its files.
 
-        ModelDownloadFailed (asking again resumes), DiskFull before anything is fetched.
+        ModelDownloadFailed (asking again resumes), DiskFull before anything is fetched, LicenceNotAccepted for weights that are not for
+        every use unless `accept_licence` says yes, now or in an earlier pull.
         """
-        wanted = self._wanted(name, only)
-        if self.offline and any(self._check(self.model(name), file).state != "fine" for file in wanted):
+        model = self._with_files(self.model(name))
+        whole = bool(model.files) and all(self._check(model, file).state == "fine" for file in _wanted(model, only))
+        if not whole and self.offline:
             raise errors.ModelDownloadFailed(
                 f"{name} is not all here, and nothing is fetched offline",
                 hint="`sotto config set models.offline false`, or unset HF_HUB_OFFLINE.",
             )
-        with self._locked(self.model(name).repository, progress):
-            model = self._at_a_revision(self.model(name))
-            return self._fetch_missing(model, {file.name for file in wanted}, progress)
+        if not whole:
+            self._check_licence(model, said_yes=accept_licence)
+        with self._locked(model.repository, progress):
+            model = self._at_a_revision(model)
+            return self._fetch_missing(model, {file.name for file in _wanted(model, only)}, progress)
 
     def verify(self, name: str, progress: OnProgress = ignore) -> tuple[Checked, ...]:
         """Read every file of a model and compare it with its hash."""
         self._hashes.clear()
-        model, results = self.model(name), []
+        model = self._with_files(self.model(name))
+        results = []
         for index, file in enumerate(model.files):
             progress(Progress(f"verify {file.name}", 100 * index / len(model.files), index + 1, len(model.files)))
             results.append(self._check(model, file))
@@ -128,8 +185,11 @@ class Store:
         repository = self.folder / _folder_of(model)
         with self._locked(model.repository, ignore):
             for path in self._ours(model):
-                freed += path.stat().st_size
+                freed += path.lstat().st_size
                 path.unlink()
+            for path in self.conversions(model.name):
+                freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                shutil.rmtree(path)
             for snapshot in repository.glob("snapshots/*"):
                 if not any(path.is_file() for path in snapshot.rglob("*")):
                     shutil.rmtree(snapshot)
@@ -137,13 +197,47 @@ class Store:
                 shutil.rmtree(repository)
         return freed
 
-    def _allow(self, model: Model, missing: tuple[ModelFile, ...]) -> None:
-        """MODEL_NOT_FOUND unless the missing files may be fetched now."""
+    def conversions(self, name: str) -> tuple[Path, ...]:
+        """The folders that hold a model in another layout than the one it came in."""
+        return tuple(sorted((self.folder / CONVERTED).glob(f"{name}@*")))
+
+    def _check_licence(self, model: Model, *, said_yes: bool) -> None:
+        if not model.non_commercial or accepted(self.folder, model):
+            return
+        if not said_yes:
+            raise errors.LicenceNotAccepted(
+                f"the weights of {model.name} are under {model.licence}; it has to be accepted before they are fetched",
+                hint=f"Read it at {model.page}, then type `sotto models pull {model.name} --accept-licence`.",
+                details={"model": model.name, "licence": model.licence, "source": model.page},
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        accept(self.folder, model)
+
+    def _with_files(self, model: Model) -> Model:
+        """The model with its files named: as they were recorded, or as a cache has them; else as it is."""
+        if model.files or not model.include:
+            return model
+        for cache in (self.folder, *self.caches):
+            for snapshot in self._snapshots(cache, model):
+                there = [ModelFile(name=name) for name in _names_in(snapshot)]
+                if model.listed(there):
+                    self._pin(model.model_copy(update={"revision": model.revision or snapshot.name}), there)
+                    return self.model(model.name)
+        return model
+
+    def _snapshots(self, cache: Path, model: Model) -> list[Path]:
+        """The snapshot at the revision asked for, else the one at `main`."""
+        repository = cache / _folder_of(model)
+        heads = [head.read_text(encoding="utf-8").strip() for head in repository.glob("refs/main")]
+        return [repository / "snapshots" / head for head in ([model.revision] if model.revision else heads)]
+
+    def _allow(self, model: Model, missing: tuple[ModelFile, ...]) -> bool:
+        """Whether someone said yes to fetching the missing files now; MODEL_NOT_FOUND unless they may be fetched."""
         asked = self.pull_policy == "ask" and not self.offline and self.consent is not None
         if not self.offline and self.pull_policy == "auto":
-            return
+            return False
         if asked and self.consent is not None and self.consent(model, missing):
-            return
+            return True
         why = ", and nothing is fetched offline" if self.offline else ""
         others = [
             f"; the copy in {cache} is another file" for cache in self.caches if self._elsewhere(cache, missing, model)
@@ -171,23 +265,36 @@ class Store:
         return tuple(path for file in files if (path := paths[file.name]) is not None)
 
     def _at_a_revision(self, model: Model) -> Model:
-        """The model with the revision it is to be fetched at, which is recorded before anything comes."""
-        if model.revision is not None:
+        """The model with the revision it is to be fetched at and its files, which are recorded before anything comes."""
+        if model.revision is None:
+            revision = self.hub.head(model.repository)
+            model = model.model_copy(update={"revision": revision})
+            self._pin(model, ())
+        if model.files or model.revision is None:
             return model
-        revision = self.hub.head(model.repository)
-        pins = read_pins(self.folder)
-        write_pins(self.folder, {**pins, model.repository: Pin(revision=revision)})
-        return model.model_copy(update={"revision": revision})
+        self._pin(model, self.hub.listing(model.repository, model.revision))
+        listed = self.model(model.name)
+        if not listed.files:
+            raise errors.ModelDownloadFailed(
+                f"{model.repository} has not all that belongs to {model.name}: {', '.join(model.include)}",
+                hint="Try again later, or give a folder of your own with --model.",
+            )
+        return listed
 
     def _record(self, model: Model, found: ModelFile) -> None:
         """Pin what the manifest does not know of a file."""
         known = next(file for file in model.files if file.name == found.name)
-        if known.sha256 is not None or model.revision is None:
-            return
+        if known.sha256 is None and model.revision is not None:
+            self._pin(model, (found,))
+
+    def _pin(self, model: Model, found: Iterable[ModelFile]) -> None:
+        """Record the revision a model has, and what was found of its files."""
+        assert model.revision is not None, "nothing is recorded of files that belong to no revision"
+        self.folder.mkdir(parents=True, exist_ok=True)
         pins = read_pins(self.folder)
         earlier = pins[model.repository].files if model.repository in pins else ()
-        kept = tuple(file for file in earlier if file.name != found.name)
-        write_pins(self.folder, {**pins, model.repository: Pin(revision=model.revision, files=(*kept, found))})
+        pin = Pin(revision=model.revision, files=merged(earlier, found))
+        write_pins(self.folder, {**pins, model.repository: pin})
 
     def _check(self, model: Model, file: ModelFile) -> Checked:
         """Ours first, then any copy in a cache; a copy of another revision is no damage, it is passed over."""
@@ -213,7 +320,6 @@ class Store:
     def _learn(self, model: Model, file: ModelFile, path: Path) -> None:
         """Pin a file of unknown hash that was found in a cache, at the revision of its snapshot."""
         if file.sha256 is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             at = model.model_copy(update={"revision": model.revision or path.parent.name})
             self._record(at, ModelFile(name=file.name, bytes=path.stat().st_size, sha256=self._hash(path)))
 
@@ -242,7 +348,7 @@ class Store:
 
     def _listed(self, model: Model) -> Listed:
         places = [self._at_hand(model, file) for file in model.files]
-        return Listed(model, all(places), sum(path.stat().st_size for path in self._ours(model)))
+        return Listed(model, bool(places) and all(places), sum(path.stat().st_size for path in self._ours(model)))
 
     def _at_hand(self, model: Model, file: ModelFile) -> bool:
         ours = [self._place(model, file)] if model.revision else []
@@ -259,13 +365,6 @@ class Store:
             for ending in ("", ".part", ".etag")
             for path in snapshots.glob(f"snapshots/*/{file.name}{ending}")
         ]
-
-    def _wanted(self, name: str, only: Collection[str]) -> tuple[ModelFile, ...]:
-        files = self.model(name).files
-        unknown = set(only) - {file.name for file in files}
-        if unknown:
-            raise errors.InvalidParameter(f"{name} has no file {', '.join(sorted(unknown))}")
-        return tuple(file for file in files if not only or file.name in only)
 
     def _place(self, model: Model, file: ModelFile) -> Path:
         return self.folder / _folder_of(model) / "snapshots" / str(model.revision) / file.name
@@ -292,6 +391,30 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+
+def _wanted(model: Model, only: Collection[str]) -> tuple[ModelFile, ...]:
+    unknown = set(only) - {file.name for file in model.files}
+    if unknown:
+        raise errors.InvalidParameter(f"{model.name} has no file {', '.join(sorted(unknown))}")
+    return tuple(file for file in model.files if not only or file.name in only)
+
+
+def _root_of(path: Path, file: ModelFile) -> Path:
+    """The folder that a file's name begins in."""
+    return path.parents[len(Path(file.name).parts) - 1]
+
+
+def _names_in(folder: Path) -> list[str]:
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in names if is_name(name)]
+
+
+def _link(path: Path, place: Path) -> None:
+    """Make a file appear at a place, without a second copy of it."""
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(path.resolve())
 
 
 def _folder_of(model: Model) -> str:

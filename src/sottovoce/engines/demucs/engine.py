@@ -138,8 +138,10 @@ class Demucs:
     def close(self) -> None:
         """Forget the networks."""
         with self._loaded.lock:
+            held = bool(self._loaded.networks)
             self._loaded.networks.clear()
-        give_back()
+        if held:
+            give_back()
 
     def stems_of(self, model: str | None) -> tuple[Stem, ...]:
         """The stems of a model, or of the one in the settings, or of a weights file of one's own."""

@@ -1,0 +1,199 @@
+"""Music in sections: what is longer than an engine can make, or changes its mood, made piece by piece and joined on beats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sottovoce.audio import DELIVERY_RATE, Audio, Samples
+from sottovoce.dsp.joins import Join, Seam, joined, judged, seam
+from sottovoce.dsp.mixdown import fade
+from sottovoce.dsp.tempo import tempo
+from sottovoce.engines.base import EngineOptions, Generated, Generator, Run
+from sottovoce.moods import Genre, MoodName
+from sottovoce.progress import within
+from sottovoce.prompt import Prompt
+from sottovoce.recipe import Section
+from sottovoce.tasks.request import LARGEST_SEED
+
+#: Neighbours overlap by so many seconds, and each may turn out so much longer that its beats can be met.
+_OVERLAP, _SLACK = 4.0, 1.0
+#: What goes on is made so much longer, as engines end their music there.
+_ENDING = 6.0
+#: How often a section is made until its join is good.
+_TRIES = 3
+#: Seeds of neighbouring sections lie so far apart that no version's sections share them.
+_STRIDE = 1_000_003
+#: The first tempo heard counts for all sections from this confidence on.
+_SURE = 0.3
+_LAST_FADE = 0.4
+
+
+@dataclass(frozen=True)
+class Scene:
+    """From `start` (seconds) on, this is the mood, and what is said of the music instead of the prompt's own words."""
+
+    start: float
+    mood: MoodName | None = None
+    genre: Genre | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A section to make: `start` and `end` in seconds, overlaps included, and the scene it belongs to."""
+
+    start: float
+    end: float
+    scene: Scene
+
+
+def pieces(seconds: float, longest: float, shortest: float, scenes: Sequence[Scene] = ()) -> tuple[Piece, ...]:
+    """The sections of music of that length: one for each scene, and where a scene is longer than an engine can make, several.
+
+    No piece is longer than `longest` or, where the whole is not, shorter than `shortest` seconds; scenes that are too short for a
+    section of their own go to the one before.
+    """
+    scenes = _long_enough(scenes or (Scene(0.0),), seconds, max(shortest, 2 * _OVERLAP))
+    edges = [scene.start for scene in scenes[1:]] + [seconds]
+    found: list[Piece] = []
+    room = longest - _OVERLAP - _SLACK - _ENDING
+    for scene, end in zip(scenes, edges, strict=True):
+        count = max(1, math.ceil((end - scene.start) / room))
+        if count == 1 and len(scenes) == 1 and seconds <= longest:
+            return (Piece(0.0, seconds, scene),)
+        step = (end - scene.start) / count
+        found += [Piece(scene.start + index * step, scene.start + (index + 1) * step, scene) for index in range(count)]
+    return tuple(
+        replace(piece, start=piece.start - (_OVERLAP / 2 if index else 0.0), end=_end(piece, index, len(found)))
+        for index, piece in enumerate(found)
+    )
+
+
+def in_sections(
+    engine: Generator, prompt: Prompt, plan: Sequence[Piece], options: EngineOptions, run: Run
+) -> Generated:
+    """Music of exactly the prompt's length, section by section; a section that joins badly is made again, at most twice."""
+    music: Samples | None = None
+    sections: list[Section] = []
+    notes: list[str] = []
+    made: Generated | None = None
+    steady = prompt
+    for index, piece in enumerate(plan):
+        share = within(run.progress, 100 * index / len(plan), 100 * (index + 1) / len(plan))
+        wish = _wish(steady, piece, index)
+        if music is None:
+            made = engine.generate(wish, options, replace(run, progress=share, seed=wish.seed))
+            music = made.audio.samples
+            steady = _at_its_tempo(prompt, made)
+            at = 0
+        else:
+            best = _best(engine, music, piece, wish, options, replace(run, progress=share))
+            music, at, made = best.music, best.at, best.made
+            notes += (
+                [] if best.join.good else [f"the join at {at / DELIVERY_RATE:.1f} s is not as smooth as it should be"]
+            )
+        sections = [
+            *sections,
+            Section(name=piece.scene.mood or f"part {index + 1}", start=at / DELIVERY_RATE, seconds=0),
+        ]
+    assert music is not None
+    assert made is not None
+    frames = round(prompt.seconds * DELIVERY_RATE)
+    return replace(
+        made,
+        audio=Audio(_ended(music, frames), DELIVERY_RATE),
+        stems={},
+        midi=None,
+        tempo_map=(),
+        chords=(),
+        sections=_with_lengths(sections, prompt.seconds),
+        notes=(*dict.fromkeys((*made.notes, f"made in {len(plan)} sections, joined on beats", *notes)),),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    music: Samples
+    made: Generated
+    at: int
+    join: Join
+
+
+def _best(engine: Generator, music: Samples, piece: Piece, wish: Prompt, options: EngineOptions, run: Run) -> _Joined:
+    """The section joined to the music so far: the first try whose join is good, or the best of them."""
+    tries: list[_Joined] = []
+    for attempt in range(_TRIES):
+        seed = (wish.seed + attempt * 7) % (LARGEST_SEED + 1)
+        made = engine.generate(replace(wish, seed=seed), options, replace(run, seed=seed))
+        tries.append(_joined(music, made, piece))
+        if tries[-1].join.good:
+            break
+    return max(tries, key=lambda each: each.join.score)
+
+
+def _joined(music: Samples, made: Generated, piece: Piece) -> _Joined:
+    overlap = round(_OVERLAP * DELIVERY_RATE)
+    start = min(round(piece.start * DELIVERY_RATE), music.shape[1] - overlap)
+    music = music[:, : start + overlap + round(_SLACK * DELIVERY_RATE)]
+    where: Seam = seam(music, made.audio.samples, DELIVERY_RATE, start=start, overlap=overlap)
+    both = joined(music, made.audio.samples, where)
+    return _Joined(both, made, where.at, judged(both, DELIVERY_RATE, where.at))
+
+
+def _wish(prompt: Prompt, piece: Piece, index: int) -> Prompt:
+    """What is asked of the engine for one section; cues that lie in it go with it."""
+    scene = piece.scene
+    return replace(
+        prompt,
+        words=scene.words or prompt.words,
+        mood=scene.mood or prompt.mood,
+        genre=scene.genre or prompt.genre,
+        seconds=round((piece.end - piece.start) * DELIVERY_RATE) / DELIVERY_RATE,
+        seed=(prompt.seed + index * _STRIDE) % (LARGEST_SEED + 1),
+        cues=tuple(cue - piece.start for cue in prompt.cues if piece.start < cue < piece.end),
+    )
+
+
+def _at_its_tempo(prompt: Prompt, made: Generated) -> Prompt:
+    """The prompt with the tempo of what was made first, so that what follows is in step."""
+    if prompt.bpm is not None:
+        return prompt
+    if made.tempo_map:
+        return replace(prompt, bpm=made.tempo_map[0].bpm)
+    found = tempo(made.audio.samples, made.audio.rate)
+    return replace(prompt, bpm=round(found.bpm, 1)) if found.confidence >= _SURE else prompt
+
+
+def _ended(music: Samples, frames: int) -> Samples:
+    """Exactly so many frames: what is too long ends a little earlier with a fade."""
+    if music.shape[1] < frames:
+        return np.pad(music, ((0, 0), (0, frames - music.shape[1])))
+    if music.shape[1] == frames:
+        return music
+    return fade(music[:, :frames], DELIVERY_RATE, 0.0, _LAST_FADE)
+
+
+def _with_lengths(sections: Sequence[Section], seconds: float) -> tuple[Section, ...]:
+    ends = [section.start for section in sections[1:]] + [seconds]
+    return tuple(
+        section.model_copy(update={"seconds": round(end - section.start, 3)})
+        for section, end in zip(sections, ends, strict=True)
+    )
+
+
+def _end(piece: Piece, index: int, count: int) -> float:
+    """Its end with what its neighbour overlaps, its own ending that is not heard, and the slack that lets beats meet."""
+    return piece.end + (_SLACK if index == count - 1 else _OVERLAP / 2 + _SLACK + _ENDING)
+
+
+def _long_enough(scenes: Sequence[Scene], seconds: float, least: float) -> tuple[Scene, ...]:
+    """The scenes that have room for a section; others go on as the one before, and a last one that is too short is left out."""
+    kept = [replace(scenes[0], start=0.0)]
+    for scene in scenes[1:]:
+        if scene.start - kept[-1].start >= least and seconds - scene.start >= least:
+            kept.append(scene)
+    return tuple(kept)
