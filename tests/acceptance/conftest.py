@@ -11,4 +11,4 @@ from tests.acceptance.home import Home, make_home
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """An empty home folder."""
-    return make_home(tmp_path)
+    return make_home(tmp_path, Home)

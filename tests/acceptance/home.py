@@ -6,9 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from sottovoce import cli
 
 COMMAND = Path(sys.executable).with_name("sotto")
 
@@ -91,9 +96,31 @@ class Home:
         (self.folder / "no-network" / "sitecustomize.py").write_text(NO_NETWORK)
 
 
-def make_home(folder: Path) -> Home:
+@dataclass(frozen=True)
+class SameProcess(Home):
+    """A home whose commands run in the process of the tests, where one of their own would add nothing but seconds."""
+
+    def sotto(self, *words: str | Path, stdin: bytes | None = None, **environment: str) -> Answer:
+        assert stdin is None, "only a command of its own has a standard input"
+        out, err = StringIO(), StringIO()
+        with (
+            patch.dict(os.environ, self.environment | environment, clear=True),
+            chdir(self.work),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = cli.run([str(word) for word in words])
+        answer = Answer(code, out.getvalue(), err.getvalue())
+        assert "Traceback" not in answer.err + answer.out
+        return answer
+
+
+HomeT = TypeVar("HomeT", bound=Home)
+
+
+def make_home(folder: Path, kind: type[HomeT]) -> HomeT:
     """An empty home in a folder, with the network off."""
-    home = Home(folder)
+    home = kind(folder)
     home.work.mkdir()
     home.offline()
     return home

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.acceptance.home import COMMAND, Home
+from tests.acceptance.home import COMMAND, Home, SameProcess, make_home
 from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
 from sottovoce.media.encode import encode, format_of
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> SameProcess:
+    """An empty home folder; what is refused here is refused alike by a command of its own."""
+    return make_home(tmp_path, SameProcess)
+
 
 WISHES = [
     (("generate", ""), "INVALID_PROMPT"),
@@ -47,6 +54,13 @@ def test_wrong_usage_is_told_apart_before_any_work(home: Home, line: tuple[str, 
     answer = home.sotto(*line, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (2, code), answer.out
     assert answer.json["error"]["message"]
+    assert not home.files()
+
+
+@pytest.mark.parametrize(("line", "code"), [WISHES[1], WISHES[14], (("conduct",), "INVALID_PARAMETER")])
+def test_the_installed_command_answers_the_same(home: SameProcess, line: tuple[str, ...], code: str) -> None:
+    answer = Home(home.folder).sotto(*line, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (2, code)
     assert not home.files()
 
 
@@ -178,7 +192,7 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(home: Home, full: 
         "--engine",
         "tone",
         "--duration",
-        "600",
+        "60",
         "-o",
         str(output / "x.wav"),
         "--json",

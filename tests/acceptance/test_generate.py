@@ -33,7 +33,7 @@ def test_words_become_a_file_that_passes_its_checks_and_can_be_made_again(home: 
 
 
 def test_the_same_seed_in_two_homes_is_the_same_sound(home: Home, tmp_path_factory: pytest.TempPathFactory) -> None:
-    other = make_home(tmp_path_factory.mktemp("other"))
+    other = make_home(tmp_path_factory.mktemp("other"), Home)
     first, second = (place.done(*NIGHT)["tracks"][0]["recipe"]["audio"]["sha256_pcm"] for place in (home, other))
     assert first == second
 
@@ -81,23 +81,23 @@ def test_text_output_says_what_was_made_by_whom(home: Home) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_leaves_nothing(home: Home, sent: signal.Signals) -> None:
-    work = home.start("generate", "x", "--engine", "tone", "--option", "delay=60", "-o", "x.flac", "--json")
+    work = home.start("generate", "x", "--engine", "tone", "--option", "delay=900", "-o", "x.flac", "--json")
     while not home.scratch():
         time.sleep(0.05)
         assert work.poll() is None, work.communicate()
     work.send_signal(sent)
-    out, err = work.communicate(timeout=10)
+    out, err = work.communicate(timeout=300)
     assert (work.returncode, json.loads(out)["error"]["code"]) == (130, "CANCELLED"), err
     assert not home.files()
     assert not home.scratch()
 
 
 def test_a_killed_run_leaves_nothing_visible_and_the_next_one_sweeps(home: Home) -> None:
-    work = home.start("generate", "x", "--engine", "tone", "--option", "delay=60", "-o", "x.flac")
+    work = home.start("generate", "x", "--engine", "tone", "--option", "delay=900", "-o", "x.flac")
     while not home.scratch():
         time.sleep(0.05)
     work.kill()
-    work.communicate(timeout=10)
+    work.communicate(timeout=300)
     assert not home.files()
     assert home.done("library", "list")["tracks"] == []
     home.done("generate", "x", "--engine", "tone", "--duration", "5")

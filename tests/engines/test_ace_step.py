@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -150,23 +151,19 @@ def test_seeds_at_once_are_the_seeds_one_by_one(engine: AceStep) -> None:
     assert np.abs(together[0].audio.samples - together[1].audio.samples).max() > 0.05
 
 
-_AGAIN = """
-import hashlib, sys
-from pathlib import Path
-from sottovoce.engines.ace_step.engine import AceStep
-from sottovoce.engines.ace_step.options import AceStepOptions
-from sottovoce.engines.base import Run
-from sottovoce.prompt import Prompt
-made = AceStep().generate(Prompt("calm warm piano", 10.0, 7), AceStepOptions(steps=2, model=sys.argv[1]), Run())
-print(hashlib.sha256(made.audio.samples.tobytes()).hexdigest(), made.sha256)
-"""
+def told(folder: str) -> str:
+    """The hash of a take, and that of its model's files."""
+    made = AceStep().generate(Prompt("calm warm piano", 10.0, 7), AceStepOptions(steps=2, model=folder), Run())
+    return f"{hashlib.sha256(made.audio.samples.tobytes()).hexdigest()} {made.sha256}"
 
 
-def test_the_same_seed_in_fresh_processes_is_the_same_music(folders: dict[str, Path]) -> None:
-    command = [sys.executable, "-c", _AGAIN, str(folders["acestep-v15-turbo"])]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert first == second
-    assert len(first.split()[1]) == 64, "a folder of one's own is told by the hash of its files"
+def test_the_same_seed_in_a_fresh_process_is_the_same_music(folders: dict[str, Path]) -> None:
+    folder = str(folders["acestep-v15-turbo"])
+    program = "import sys; from tests.engines.test_ace_step import told; print(told(sys.argv[1]))"
+    command = [sys.executable, "-c", program, folder]
+    there = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True).stdout
+    assert there.strip() == told(folder)
+    assert len(there.split()[1]) == 64, "a folder of one's own is told by the hash of its files"
 
 
 def test_after_the_load_no_network_is_touched(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

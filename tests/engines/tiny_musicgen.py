@@ -83,6 +83,9 @@ def model(kind: str = "mono", seed: int = 1) -> Any:
     for parameter in made.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(3)
+    for quantizer in made.audio_encoder.quantizer.layers:
+        # A fresh codebook is all zeros: every code would sound the same.
+        quantizer.codebook.embed.normal_()
     settings = made.generation_config
     settings.pad_token_id = settings.bos_token_id = settings.decoder_start_token_id = VOCABULARY
     settings.do_sample, settings.guidance_scale = True, 3.0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from sottovoce import errors
 from sottovoce.audio import ArrayReader
+from sottovoce.engines.base import Capabilities, Generator
 from sottovoce.engines.catalog import GENERATORS, Catalog
+from sottovoce.engines.tone import Tone
 from sottovoce.media.decode import decode
 from sottovoce.media.encode import sha256_pcm
 from sottovoce.tasks.generate import Generate, generate, seeds_of
@@ -84,6 +87,11 @@ def test_stems_add_up_to_the_mix(tmp_path: Path) -> None:
         ({"versions": 9}, errors.InvalidParameter),
         ({"colour": "blue"}, errors.InvalidParameter),
         ({"options": {"loud": 1}}, errors.InvalidParameter),
+        ({"duration": 60, "scenes": [{"start": 20}, {"start": 25}]}, errors.InvalidParameter),
+        ({"duration": 60, "scenes": [{"start": 3, "mood": "sad"}]}, errors.InvalidParameter),
+        ({"duration": 60, "scenes": [{"start": 55, "mood": "sad"}]}, errors.InvalidParameter),
+        ({"duration": 60, "scenes": [{"start": 20, "mood": "hungry"}]}, errors.InvalidParameter),
+        ({"duration": 60, "scenes": [{"start": 20, "mood": "sad"}], "lyrics": "la"}, errors.InvalidParameter),
     ],
 )
 def test_bad_requests_are_refused_before_any_work(
@@ -92,6 +100,34 @@ def test_bad_requests_are_refused_before_any_work(
     with pytest.raises(error):
         make(tmp_path, **fields)
     assert not list(tmp_path.iterdir())
+
+
+def test_scenes_are_sections_of_their_own(tmp_path: Path) -> None:
+    track = make(tmp_path, duration=30, bpm=120, scenes=[{"start": 12, "mood": "sad", "words": "low strings"}]).tracks[
+        0
+    ]
+    assert decode(track.audio).frames == 30 * 48_000
+    assert [section.name for section in track.recipe.sections] == ["part 1", "sad"]
+    assert track.recipe.sections[1].start == pytest.approx(12, abs=2.5)
+    assert track.recipe.request["scenes"][0]["words"] == "low strings"
+
+
+class Short(Tone):
+    """A test tone of twenty seconds at most."""
+
+    name: ClassVar[str] = "short"
+    capabilities: ClassVar[Capabilities] = replace(Tone.capabilities, seconds=(5.0, 20.0), lyrics=True)
+
+
+def test_what_is_too_long_for_an_engine_is_made_in_sections(tmp_path: Path) -> None:
+    engines = Catalog({GENERATORS.group: ("short",)})
+    engines.preload(GENERATORS, "short", cast("Generator", Short(Short.Config())))
+    fields = {"prompt": "x", "duration": 40, "engine": "short", "seed": 7}
+    (track,) = generate(validate(Generate, fields), engines, TaskRun(scratch=tmp_path)).tracks
+    assert decode(track.audio).frames == 40 * 48_000
+    assert len(track.recipe.sections) > 2
+    with pytest.raises(errors.InvalidDuration, match="5 to 20"):
+        generate(validate(Generate, fields | {"lyrics": "la"}), engines, TaskRun(scratch=tmp_path))
 
 
 def test_a_failing_engine_is_an_error_when_it_was_asked_for(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from sottovoce.dsp.loudness import integrated, true_peak_db
 from sottovoce.engines.base import EngineOptions, Run, Separation, Separator
 from sottovoce.engines.catalog import GENERATORS, MOOD_READERS, SEPARATORS, Catalog
 from sottovoce.engines.tone import ToneSeparator
+from sottovoce.library.cache import Cache
 from sottovoce.media.decode import FileReader, decode
 from sottovoce.media.encode import Format, encode
+from sottovoce.tasks.kept import Shelf
 from sottovoce.tasks.outcome import Outcome, TaskRun
 from sottovoce.tasks.request import validate
 from sottovoce.tasks.score import PRESETS, Score, score
@@ -36,10 +38,12 @@ SECONDS = 16.0
 FREE, AFTER = (8.8, 10.0), (14.3, 14.9)
 
 
-def run(scratch: Path, source: Path, *, engines: Catalog = ENGINES, **fields: Any) -> Outcome:
+def run(
+    scratch: Path, source: Path, *, engines: Catalog = ENGINES, shelf: Shelf | None = None, **fields: Any
+) -> Outcome:
     scratch.mkdir(parents=True, exist_ok=True)
     wishes = {"source": {"path": source}, "seed": 7, **fields}
-    return score(validate(Score, wishes, local=True), engines, TaskRun(scratch=scratch))
+    return score(validate(Score, wishes, local=True), engines, TaskRun(scratch=scratch, shelf=shelf))
 
 
 def music_under(outcome: Outcome, clip: Samples) -> Samples:
@@ -312,6 +316,25 @@ def test_voices_are_found_in_the_stem_of_a_separator(tmp_path: Path, clip_file: 
     outcome = run(tmp_path, clip_file, music={"path": music_file}, separator="tone", ducking_threshold=0.4 * 0.02)
     assert len(outcome.report["dips"]) == 2
     assert any("vocals split off by tone" in note for note in outcome.report["notes"])
+
+
+def test_the_music_changes_its_mood_where_scenes_say_so(tmp_path: Path, clip_file: Path) -> None:
+    scenes = [{"start": 0, "mood": "calm"}, {"start": 8, "mood": "sad"}]
+    (track,) = run(tmp_path / "two", clip_file, engine="tone", scenes=scenes).tracks
+    assert [section.name for section in track.recipe.sections] == ["calm", "sad"]
+    for wishes in ({"scenes": [{"start": 12, "mood": "sad"}]}, {"scenes": scenes, "no_music": True}):
+        with pytest.raises(errors.InvalidParameter, match=r"scene"):
+            run(tmp_path / "no", clip_file, engine="tone", **wishes)
+
+
+def test_a_clip_is_separated_once(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
+    shelf = Cache(tmp_path / "kept")
+    notes = [
+        run(tmp_path / name, clip_file, shelf=shelf, music={"path": music_file}, separator="tone").report["notes"]
+        for name in ("first", "again")
+    ]
+    assert "voices found in the vocals split off by tone" in notes[0]
+    assert "voices found in the vocals kept from an earlier separation by tone" in notes[1]
 
 
 def test_the_first_ready_network_of_the_order_finds_the_voices_unless_none_is_asked_for(

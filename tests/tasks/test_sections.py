@@ -14,7 +14,8 @@ from sottovoce.engines.base import EngineOptions, Generated, Generator, Run
 from sottovoce.engines.composer import Composer, ComposerOptions
 from sottovoce.engines.tone import Pretence, Tone
 from sottovoce.prompt import Prompt
-from sottovoce.tasks.sections import Scene, in_sections, pieces
+from sottovoce.tasks.request import Scene
+from sottovoce.tasks.sections import in_sections, pieces
 
 
 class Clock(Tone):
@@ -44,7 +45,12 @@ def test_no_piece_is_longer_than_the_engine_can_make(seconds: float, longest: fl
 
 
 def test_scenes_that_are_too_short_go_to_the_one_before() -> None:
-    scenes = (Scene(0, "calm"), Scene(40, "happy"), Scene(43, "sad"), Scene(97, "tender"))
+    scenes = (
+        Scene(start=0, mood="calm"),
+        Scene(start=40, mood="happy"),
+        Scene(start=43, mood="sad"),
+        Scene(start=97, mood="tender"),
+    )
     assert [piece.scene.mood for piece in pieces(100, 600, 5, scenes)] == ["calm", "happy"]
 
 
@@ -59,7 +65,7 @@ def test_the_beat_goes_on_and_the_length_is_exact() -> None:
 
 
 def test_a_change_of_mood_is_a_section_of_the_music() -> None:
-    plan = pieces(40, 600, 5, (Scene(0, "calm"), Scene(20, "happy")))
+    plan = pieces(40, 600, 5, (Scene(start=0, mood="calm"), Scene(start=20, mood="happy")))
     made = in_sections(cast("Generator", Composer()), Prompt("piano", 40.0, 3), plan, ComposerOptions(), Run())
     assert made.audio.frames == 40 * DELIVERY_RATE
     assert [section.name for section in made.sections] == ["calm", "happy"]

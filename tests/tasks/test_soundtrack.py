@@ -13,6 +13,7 @@ from sottovoce.dsp.loudness import integrated
 from sottovoce.engines.catalog import GENERATORS, Catalog
 from sottovoce.media.encode import Format, encode
 from sottovoce.tasks.outcome import TaskRun
+from sottovoce.tasks.request import Scene
 from sottovoce.tasks.soundtrack import Joined, Silence, Wish, from_file, made, plan
 
 RATE = 48_000
@@ -115,6 +116,13 @@ def test_every_version_is_a_take_with_a_seed_and_a_tag_of_its_own(tmp_path: Path
 def test_cuts_become_cues_of_the_part_they_lie_in(tmp_path: Path) -> None:
     (take,) = made(wish(cuts=(2.0, 9.0)), 6 * RATE, ENGINES, TaskRun(scratch=tmp_path)).takes
     assert take.recipe.request["cues"] == [2.0]
+
+
+def test_a_long_clip_passes_its_scenes_on_to_the_parts_they_lie_in(tmp_path: Path) -> None:
+    scenes = (Scene(start=0, mood="calm"), Scene(start=345, mood="sad"), Scene(start=400, mood="happy"))
+    parts = made(wish(scenes=scenes), 690 * RATE, ENGINES, TaskRun(scratch=tmp_path)).takes
+    assert [[section.name for section in part.recipe.sections] for part in parts] == [["calm"], ["sad", "happy"]]
+    assert parts[1].recipe.sections[1].start == pytest.approx(400 - 343, abs=2.5)
 
 
 def test_the_stems_of_made_music_are_as_long_as_it_and_add_up_to_it(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def command(
     cues: Annotated[
         list[float] | None, typer.Option("--cue", help="A second at which something should change; repeatable.")
     ] = None,
+    scenes: options.Scenes = None,
     engine_options: options.EngineOptions = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; its ending names the format.")
@@ -78,7 +79,7 @@ def command(
         versions=versions, steps=steps, guidance=guidance, scheduler=scheduler, cover=options.music(cover), strength=strength,
         repaint=options.music(repaint), repaint_from=repaint_from, repaint_to=repaint_to, extend=options.music(extend), by=by,
         reference=options.music(reference), lora=lora, stems=stems, loudness=loudness, cues=cues,
-        options=options.parse_pairs(engine_options),
+        scenes=options.parse_scenes(scenes), options=options.parse_pairs(engine_options),
     )  # fmt: skip
     with Studio() as studio:
         request = studio.request(Generate, fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import stat
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 EngineOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the engine itself; repeatable.")
+]
+Scenes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scene", metavar="SECONDS:MOOD[:WORDS]", help="From a second on, another mood; repeatable, in order."
+    ),
 ]
 BitDepth = Annotated[
     Literal["16", "24", "float"] | None, typer.Option(help="16, 24 or float, for WAV and FLAC.", show_default="24")
@@ -49,6 +56,25 @@ def parse_pairs(pairs: list[str] | None) -> dict[str, str] | None:
             )
         parsed[name.strip().replace("-", "_")] = value
     return parsed
+
+
+def parse_scenes(scenes: list[str] | None) -> list[dict[str, Any]] | None:
+    """`45:tense` or `45:tense:low strings` as fields of scenes; the mood may be empty."""
+    return [_scene(text) for text in scenes] if scenes else None
+
+
+def _scene(text: str) -> dict[str, Any]:
+    start, sign, rest = text.partition(":")
+    mood, _, words = rest.partition(":")
+    try:
+        seconds = float(start)
+    except ValueError:
+        seconds = math.nan
+    if not (sign and rest and math.isfinite(seconds)):
+        raise InvalidParameter(
+            f"--scene {text!r}: write it as SECONDS:MOOD or SECONDS:MOOD:WORDS, such as '45:tense:low strings'"
+        )
+    return {"start": seconds, "mood": mood.strip() or None, "words": words.strip() or None}
 
 
 @contextmanager

@@ -66,6 +66,7 @@ def command(
             show_default="all alike",
         ),
     ] = None,
+    scenes: options.Scenes = None,
     engine_options: options.EngineOptions = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write.", show_default="NAME-scored")
@@ -88,7 +89,7 @@ def command(
             mood=mood, genre=genre, engine=engine, seed=seed, versions=versions, take=take, preset=preset,
             ducking_threshold=ducking_threshold, ducking_ratio=ducking_ratio, music_volume_db=music_volume_db,
             fade_in_seconds=fade_in_seconds, fade_out_seconds=fade_out_seconds, separator=separator, duck_stems=duck_stems,
-            options=options.parse_pairs(engine_options), plot=plot is not None,
+            scenes=options.parse_scenes(scenes), options=options.parse_pairs(engine_options), plot=plot is not None,
         )  # fmt: skip
         target = output or _beside(source)
         with bar() as progress:

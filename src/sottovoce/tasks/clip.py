@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sottovoce import errors
-from sottovoce.audio import DELIVERY_RATE, Audio, AudioReader, Stem
+from sottovoce.audio import DELIVERY_RATE, Audio, AudioReader, Samples, Stem
 from sottovoce.dsp.resample import StreamResampler
 from sottovoce.dsp.speech import RATE as SPEECH_RATE
 from sottovoce.engines.base import Run
 from sottovoce.engines.catalog import SEPARATORS, Catalog, parse_engine
 from sottovoce.media.decode import FileReader
-from sottovoce.media.encode import Format, StemFiles
 from sottovoce.media.probe import MediaInfo
 from sottovoce.media.video import Survey, survey
 from sottovoce.progress import OnProgress, ignore
@@ -24,12 +23,10 @@ from sottovoce.tasks.listening import Heard, listen
 from sottovoce.tasks.mood import Excerpt
 from sottovoce.tasks.outcome import TaskRun
 from sottovoce.tasks.request import Source
-from sottovoce.tasks.separate import Separate, split_into
+from sottovoce.tasks.separate import Separate, separate
 from sottovoce.tasks.side_by_side import Ahead
 from sottovoce.tasks.spool import Spool, spooled
 
-#: Stems on their way are kept as floats, so that none is turned down for being loud.
-STEMS = Format("wav", bit_depth="float")
 #: Asked for as the separator, it leaves the clip whole.
 NONE = "none"
 #: Separators that leave too much else in the vocals to find voices in them better than in the clip itself.
@@ -124,17 +121,39 @@ def _after(skipped: Sequence[tuple[str, errors.SottovoceError]], key: Key) -> Ke
 
 
 def _split(source: Source, separator: str, engines: Catalog, run: TaskRun) -> Key:
-    sound = FileReader(run.locate(source))
-
-    def files(engine: str) -> StemFiles:
-        return StemFiles(run.scratch / f"stems-{engine}", rate=sound.rate, channels=sound.channels, form=STEMS)
-
+    """The key by a separator; a clip that was separated before, by a score or by itself, is not separated again."""
     vocals, rest = Stem("vocals"), Stem("no_vocals")
-    split = split_into(Separate(source=source, engine=separator, only=(vocals, rest)), sound, files, engines, run)
-    paths, engine = split.sink.paths, split.engine.name
-    stems = VoiceStems(FileReader(paths[vocals]), FileReader(paths[rest]), engine, split.separation.model)
-    notes = (*_notes(split.skipped), f"voices found in the vocals split off by {engine}")
-    return Key(stems, split.skipped, notes)
+    done = separate(Separate(source=source, engine=separator, only=(vocals, rest)), engines, run)
+    told, back = done.report, -done.report["gain_db"]
+    skipped = tuple(Skipped.model_validate(skip) for skip in told["skipped"])
+    voice, other = (_Raised(FileReader(done.stems[stem]), back) for stem in (vocals, rest))
+    origin = "kept from an earlier separation by" if told["cached"] else "split off by"
+    notes = (*_notes(skipped), f"voices found in the vocals {origin} {told['engine']}")
+    return Key(VoiceStems(voice, other, told["engine"], told["model"]), skipped, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Raised:
+    """An `AudioReader` over another, raised by `gain_db`: stems that were turned down to fit a file, at the level of their clip."""
+
+    source: AudioReader
+    gain_db: float
+
+    @property
+    def rate(self) -> int:
+        return self.source.rate
+
+    @property
+    def channels(self) -> int:
+        return self.source.channels
+
+    @property
+    def frames(self) -> int:
+        return self.source.frames
+
+    def blocks(self, frames: int) -> Iterator[Samples]:
+        gain = np.float32(10 ** (self.gain_db / 20))
+        return (block * gain for block in self.source.blocks(frames))
 
 
 def _notes(skipped: Sequence[Skipped]) -> tuple[str, ...]:

@@ -6,18 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sottovoce import errors
 from sottovoce.audio import DELIVERY_RATE, Audio
 from sottovoce.dsp.inspect import Inspection, inspect
-from sottovoce.engines.base import BatchGenerator, EngineOptions, Generated, Generator
+from sottovoce.engines.base import BatchGenerator, EngineOptions, Generated, Generator, Run
 from sottovoce.engines.catalog import OPTION_ERRORS, options_for
 from sottovoce.progress import within
 from sottovoce.prompt import Prompt
 from sottovoce.recipe import Rejected
 from sottovoce.tasks.outcome import TaskRun
 from sottovoce.tasks.request import LARGEST_SEED
+from sottovoce.tasks.sections import Piece
 from sottovoce.tasks.take import Take
 
 if TYPE_CHECKING:
@@ -29,11 +30,18 @@ WISHES = ("model", "steps", "guidance", "scheduler", "lora")
 RETRIES = 2
 
 
-def refuse(engine: Generator, prompt: Prompt) -> None:
-    """InvalidDuration or InvalidParameter if the engine cannot do what the prompt asks for."""
+class Maker(Protocol):
+    """Who makes a take: an engine, or one that makes it in sections."""
+
+    def generate(self, prompt: Prompt, options: EngineOptions, run: Run) -> Generated:
+        """One take of exactly the prompt's length."""
+
+
+def refuse(engine: Generator, prompt: Prompt, pieces: Sequence[Piece]) -> None:
+    """InvalidDuration or InvalidParameter if the engine cannot do what the prompt asks for, made in those pieces."""
     able = engine.capabilities
     shortest, longest = able.seconds
-    if not shortest <= prompt.seconds <= longest:
+    if prompt.seconds < shortest or (len(pieces) == 1 and prompt.seconds > longest):
         raise errors.InvalidDuration(f"{engine.name} makes {shortest:g} to {longest:g} seconds, not {prompt.seconds:g}")
     if prompt.lyrics and not able.lyrics:
         raise errors.InvalidParameter(f"{engine.name} does not sing", hint="Leave out --lyrics, or take ace-step.")
@@ -56,7 +64,7 @@ def options_of(engine: Generator, request: Generate) -> EngineOptions:
 
 
 def accepted(
-    engine: Generator, prompt: Prompt, seeds: Sequence[int], options: EngineOptions, run: TaskRun
+    engine: Maker, prompt: Prompt, seeds: Sequence[int], options: EngineOptions, run: TaskRun
 ) -> tuple[Take, ...]:
     """A take for each seed that passed its inspection; one that fails is made again with seeds that no other take has.
 
@@ -79,7 +87,7 @@ def accepted(
 
 
 def _first_tries(
-    engine: Generator, prompt: Prompt, seeds: Sequence[int], options: EngineOptions, run: TaskRun
+    engine: Maker, prompt: Prompt, seeds: Sequence[int], options: EngineOptions, run: TaskRun
 ) -> list[Take]:
     if isinstance(engine, BatchGenerator) and len(seeds) > 1:
         started, clock = datetime.now(UTC), time.monotonic()
@@ -97,7 +105,7 @@ def _first_tries(
     return takes
 
 
-def _one(engine: Generator, prompt: Prompt, options: EngineOptions, run: TaskRun) -> Take:
+def _one(engine: Maker, prompt: Prompt, options: EngineOptions, run: TaskRun) -> Take:
     started, clock = datetime.now(UTC), time.monotonic()
     generated = engine.generate(prompt, options, replace(run, progress=within(run.progress, 0, 95)))
     run.report("inspect", 95)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,11 +31,14 @@ from sottovoce.tasks.request import (
     ModelName,
     Options,
     Request,
+    Scenes,
     Seed,
     Source,
     TimeSignature,
     Words,
+    check_scenes,
 )
+from sottovoce.tasks.sections import InSections, Piece, of_scene, pieces
 from sottovoce.tasks.take import Take, file_take
 
 #: What can be done with music there is already, and the fields that say how.
@@ -90,6 +94,7 @@ class Generate(Request):
     cues: Annotated[
         tuple[Cue, ...], Field(description="times in seconds at which something should change", max_length=500)
     ] = ()
+    scenes: Annotated[Scenes, Field(description="how the mood changes: each from its start on, in rising order")] = ()
     options: Annotated[Options, Field(description="options of the engine itself", default_factory=dict)]
 
     @model_validator(mode="after")
@@ -103,6 +108,14 @@ class Generate(Request):
                 raise ValueError(f"{stray[0]} says how to {name}, so it needs the music to {name}")
         if self.repaint_to is not None and self.repaint_to <= (self.repaint_from or 0):
             raise ValueError("repaint_to must come after repaint_from")
+        return self
+
+    @model_validator(mode="after")
+    def _scenes_of_new_music(self) -> Self:
+        whole = "lyrics" if self.lyrics is not None else self.edit
+        if self.scenes and whole:
+            raise ValueError(f"scenes and {whole} contradict each other: what is made in sections has no {whole}")
+        check_scenes(self.scenes, self.duration)
         return self
 
     @property
@@ -205,10 +218,21 @@ def _takes(
         prompt = prompt_of(request, seeds[0], run)
         if stems_welcome and engine.capabilities.stems:
             prompt = replace(prompt, stems=True)
-        refuse(engine, prompt)
-        return accepted(engine, prompt, seeds, options_of(engine, request), run)
+        plan = _plan(engine, prompt, request)
+        refuse(engine, prompt, plan)
+        options = options_of(engine, request)
+        if len(plan) == 1:
+            return accepted(engine, of_scene(prompt, plan[0].scene), seeds, options, run)
+        return accepted(InSections(engine, plan), prompt, seeds, options, run)
 
     return engines.run(GENERATORS, request.engine, call, first=first)
+
+
+def _plan(engine: Generator, prompt: Prompt, request: Generate) -> tuple[Piece, ...]:
+    """The sections to make: one for what an engine makes in one piece, and for what is sung or edited."""
+    shortest, longest = engine.capabilities.seconds
+    whole = prompt.lyrics is not None or prompt.edit is not None
+    return pieces(prompt.seconds, math.inf if whole else longest, shortest, request.scenes)
 
 
 def _edit(request: Generate, run: TaskRun) -> Edit | None:

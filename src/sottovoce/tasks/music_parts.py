@@ -14,9 +14,8 @@ from sottovoce.audio import AudioReader, Samples, Stem
 from sottovoce.dsp.events import Envelope, EnvelopeMeter
 from sottovoce.engines.catalog import Catalog
 from sottovoce.media.decode import FileReader
-from sottovoce.media.encode import StemFiles
+from sottovoce.media.encode import Format, StemFiles
 from sottovoce.recipe import Skipped
-from sottovoce.tasks.clip import STEMS
 from sottovoce.tasks.outcome import TaskRun
 from sottovoce.tasks.request import UploadRef
 from sottovoce.tasks.separate import Separate, split_into
@@ -37,6 +36,8 @@ _DRUMS, _BASS = frozenset((Stem("drums"),)), frozenset((Stem("bass"),))
 _WANTED = tuple(map(Stem, ("vocals", "drums", "bass")))
 #: Vocals that lie further below the rest than this many dB are no melody that anyone hears.
 _AUDIBLE_DB = -20.0
+#: Stems on their way are kept as floats, so that none is turned down for being loud.
+_STEMS = Format("wav", bit_depth="float")
 _BLOCK = 1 << 18
 
 
@@ -97,7 +98,7 @@ def parts_of(music: Soundtrack, count: Count, separator: str, engines: Catalog, 
 
 def _split(music: AudioReader, separator: str, engines: Catalog, run: TaskRun) -> _Stems:
     def files(engine: str) -> StemFiles:
-        return StemFiles(run.scratch / f"music-{engine}", rate=music.rate, channels=music.channels, form=STEMS)
+        return StemFiles(run.scratch / f"music-{engine}", rate=music.rate, channels=music.channels, form=_STEMS)
 
     request = Separate(source=UploadRef(upload="music"), engine=separator, only=_WANTED)
     split = split_into(request, music, files, engines, run)

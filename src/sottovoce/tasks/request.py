@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,9 +18,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from sottovoce import errors
 from sottovoce.audio import Stem, parse_stem
+from sottovoce.moods import Genre, MoodName
 from sottovoce.prompt import TIME_SIGNATURES, parse_key
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 600.0
+#: Less than this many seconds of a mood is no section of the music.
+SHORTEST_SCENE = 8.0
 LONGEST_PROMPT = 1000
 LONGEST_LYRICS = 4096
 LARGEST_SEED = 2**32 - 1
@@ -60,6 +65,15 @@ class KnownFile(_Value):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class Scene(_Value):
+    """From `start` on, the music has this mood and genre, and is described by `words` in place of the prompt, as far as they are given."""
+
+    start: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, description="seconds")]
+    mood: MoodName | None = None
+    genre: Genre | None = None
+    words: Annotated[str | None, Field(max_length=LONGEST_PROMPT)] = None
+
+
 Source = TrackRef | UploadRef | LocalFile | KnownFile
 
 
@@ -80,6 +94,22 @@ def recorded(request: Request) -> dict[str, Any]:
         elif name in ("model", "lora") and isinstance(value, str) and is_path(value):
             fields[name] = Path(value).name
     return fields
+
+
+def _scenes(scenes: tuple[Scene, ...]) -> tuple[Scene, ...]:
+    starts = [scene.start for scene in scenes]
+    edges = starts if not starts or starts[0] == 0 else [0.0, *starts]
+    if any(later - earlier < SHORTEST_SCENE for earlier, later in pairwise(edges)):
+        raise ValueError(f"each scene must begin at least {SHORTEST_SCENE:g} seconds after the one before it")
+    return scenes
+
+
+def check_scenes(scenes: Sequence[Scene], seconds: float) -> None:
+    """ValueError if the last one has no room in music of so many seconds."""
+    if scenes and scenes[-1].start > seconds - SHORTEST_SCENE:
+        raise ValueError(
+            f"the scene at {scenes[-1].start:g} s begins less than {SHORTEST_SCENE:g} seconds before the end at {seconds:g} s"
+        )
 
 
 R = TypeVar("R", bound=Request)
@@ -176,4 +206,5 @@ StemName = Annotated[Stem, AfterValidator(parse_stem)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Bpm = Annotated[float, Field(ge=30, le=300)]
 Loudness = Annotated[float, Field(ge=-40, le=-8)]
+Scenes = Annotated[tuple[Scene, ...], Field(max_length=40), AfterValidator(_scenes)]
 Cue = Annotated[float, Field(ge=0, allow_inf_nan=False)]

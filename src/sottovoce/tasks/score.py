@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from sottovoce import errors
-from sottovoce.audio import AudioReader
+from sottovoce.audio import DELIVERY_RATE, AudioReader
 from sottovoce.dsp.ducking import Beside, Ducking, GainCurve, depth_of, gain_curve
 from sottovoce.dsp.inspect import inspect
 from sottovoce.engines.base import MoodReader
@@ -28,7 +28,7 @@ from sottovoce.tasks.mixture import Fades, Layer, Mixture
 from sottovoce.tasks.mood import mood_of
 from sottovoce.tasks.music_parts import Count, Parts, parts_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
-from sottovoce.tasks.request import LARGEST_SEED, Request, Seed, Source, Words
+from sottovoce.tasks.request import LARGEST_SEED, Request, Scenes, Seed, Source, Words, check_scenes
 from sottovoce.tasks.score_plot import draw, require_plots
 from sottovoce.tasks.score_report import Scored, report
 from sottovoce.tasks.side_by_side import Ahead, Aside, Overheard
@@ -105,6 +105,9 @@ class Score(Request):
     format: Annotated[
         str | None, Field(pattern=r"^[a-z0-9]{2,5}$", description="file type of the result; left out, the clip's")
     ] = None
+    scenes: Annotated[
+        Scenes, Field(description="how the music's mood changes: each from its start on, in rising order")
+    ] = ()
     options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -115,17 +118,19 @@ class Score(Request):
         wishes = [*asked, *(name for name in ("mood", "genre", "preset") if getattr(self, name) is not None)]
         wishes += [
             name
-            for name, usual in (("engine", AUTO), ("versions", 1), ("duck_stems", None))
+            for name, usual in (("engine", AUTO), ("versions", 1), ("duck_stems", None), ("scenes", ()))
             if getattr(self, name) != usual
         ]
         if self.no_music and wishes:
             raise ValueError(f"no_music and {wishes[0]} contradict each other; give one of them")
+        if self.music is not None and self.scenes:
+            raise ValueError("music and scenes contradict each other; music that is there has moods of its own")
         return self
 
     @property
     def wants_music(self) -> bool:
         """Whether music is added: unless it is off, or nothing was said of it and `auto_music` is off."""
-        said = self.music or self.prompt or self.mood or self.take or self.engine != AUTO
+        said = self.music or self.prompt or self.mood or self.scenes or self.take or self.engine != AUTO
         return not self.no_music and (self.auto_music or bool(said))
 
     @property
@@ -219,9 +224,17 @@ def _music(
             f"no take {request.take} of an earlier score of {clip.info.path.name} is in the library",
             hint="Score it first; --versions 3 makes three takes.",
         )
+    _check_scenes(request, clip)
     pictures, cuts = (clip.seen.pictures, clip.seen.cuts) if clip.seen else ((), ())
-    mood = None if request.prompt or request.mood else _read_mood(pictures, clip, engines, part)
+    mood = None if request.prompt or request.mood or request.scenes else _read_mood(pictures, clip, engines, part)
     return mood, made(_wish(request, mood.result if mood else None, cuts), clip.frames, engines, part)
+
+
+def _check_scenes(request: Score, clip: Clip) -> None:
+    try:
+        check_scenes(request.scenes, clip.frames / DELIVERY_RATE)
+    except ValueError as error:
+        raise errors.InvalidParameter(str(error)) from None
 
 
 def _parts(request: Score, music: Soundtrack, engines: Catalog, run: TaskRun) -> Parts | None:
@@ -237,7 +250,8 @@ def _read_mood(pictures: Sequence[Keyframe], clip: Clip, engines: Catalog, run: 
 
 
 def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:
-    words = request.prompt or (mood.prompt() if mood else f"{request.mood} {request.genre or ''} background music")
+    said = f"{request.mood or ''} {request.genre or ''} background music"
+    words = request.prompt or (mood.prompt() if mood else said)
     assert request.seed is not None, "the seed is drawn before the work begins"
     return Wish(
         words=" ".join(words.split()),
@@ -250,6 +264,7 @@ def _wish(request: Score, mood: Mood | None, cuts: Sequence[Cut]) -> Wish:
         cuts=_heaviest(cuts),
         options=request.options,
         stems=request.duck_stems is not None,
+        scenes=request.scenes,
     )
 
 

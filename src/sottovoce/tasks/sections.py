@@ -10,14 +10,14 @@ import numpy as np
 
 from sottovoce.audio import DELIVERY_RATE, Audio, Samples
 from sottovoce.dsp.joins import Join, Seam, joined, judged, seam
+from sottovoce.dsp.key import key
 from sottovoce.dsp.mixdown import fade
 from sottovoce.dsp.tempo import tempo
 from sottovoce.engines.base import EngineOptions, Generated, Generator, Run
-from sottovoce.moods import Genre, MoodName
 from sottovoce.progress import within
-from sottovoce.prompt import Prompt
+from sottovoce.prompt import Key, Prompt, parse_key
 from sottovoce.recipe import Section
-from sottovoce.tasks.request import LARGEST_SEED
+from sottovoce.tasks.request import LARGEST_SEED, SHORTEST_SCENE, Scene
 
 #: Neighbours overlap by so many seconds, and each may turn out so much longer that its beats can be met.
 _OVERLAP, _SLACK = 4.0, 1.0
@@ -27,19 +27,9 @@ _ENDING = 6.0
 _TRIES = 3
 #: Seeds of neighbouring sections lie so far apart that no version's sections share them.
 _STRIDE = 1_000_003
-#: The first tempo heard counts for all sections from this confidence on.
+#: The tempo heard in the first section counts for all from this confidence on.
 _SURE = 0.3
 _LAST_FADE = 0.4
-
-
-@dataclass(frozen=True)
-class Scene:
-    """From `start` (seconds) on, this is the mood, and what is said of the music instead of the prompt's own words."""
-
-    start: float
-    mood: MoodName | None = None
-    genre: Genre | None = None
-    words: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,9 @@ def pieces(seconds: float, longest: float, shortest: float, scenes: Sequence[Sce
     No piece is longer than `longest` or, where the whole is not, shorter than `shortest` seconds; scenes that are too short for a
     section of their own go to the one before.
     """
-    scenes = _long_enough(scenes or (Scene(0.0),), seconds, max(shortest, 2 * _OVERLAP))
+    if not scenes or scenes[0].start > 0:
+        scenes = (Scene(start=0.0), *scenes)
+    scenes = _long_enough(scenes, seconds, max(shortest, SHORTEST_SCENE))
     edges = [scene.start for scene in scenes[1:]] + [seconds]
     found: list[Piece] = []
     room = longest - _OVERLAP - _SLACK - _ENDING
@@ -71,6 +63,18 @@ def pieces(seconds: float, longest: float, shortest: float, scenes: Sequence[Sce
         replace(piece, start=piece.start - (_OVERLAP / 2 if index else 0.0), end=_end(piece, index, len(found)))
         for index, piece in enumerate(found)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class InSections:
+    """An engine that makes its music in sections."""
+
+    engine: Generator
+    plan: tuple[Piece, ...]
+
+    def generate(self, prompt: Prompt, options: EngineOptions, run: Run) -> Generated:
+        """Music of exactly the prompt's length; the errors of the engine."""
+        return in_sections(self.engine, prompt, self.plan, options, run)
 
 
 def in_sections(
@@ -88,7 +92,7 @@ def in_sections(
         if music is None:
             made = engine.generate(wish, options, replace(run, progress=share, seed=wish.seed))
             music = made.audio.samples
-            steady = _at_its_tempo(prompt, made)
+            steady = _like_the_first(prompt, made)
             at = 0
         else:
             best = _best(engine, music, piece, wish, options, replace(run, progress=share))
@@ -146,26 +150,38 @@ def _joined(music: Samples, made: Generated, piece: Piece) -> _Joined:
 
 def _wish(prompt: Prompt, piece: Piece, index: int) -> Prompt:
     """What is asked of the engine for one section; cues that lie in it go with it."""
-    scene = piece.scene
     return replace(
-        prompt,
-        words=scene.words or prompt.words,
-        mood=scene.mood or prompt.mood,
-        genre=scene.genre or prompt.genre,
+        of_scene(prompt, piece.scene),
         seconds=round((piece.end - piece.start) * DELIVERY_RATE) / DELIVERY_RATE,
         seed=(prompt.seed + index * _STRIDE) % (LARGEST_SEED + 1),
         cues=tuple(cue - piece.start for cue in prompt.cues if piece.start < cue < piece.end),
     )
 
 
-def _at_its_tempo(prompt: Prompt, made: Generated) -> Prompt:
-    """The prompt with the tempo of what was made first, so that what follows is in step."""
-    if prompt.bpm is not None:
-        return prompt
+def of_scene(prompt: Prompt, scene: Scene) -> Prompt:
+    """The prompt with the mood, genre and words of a scene, as far as it has any."""
+    words, mood, genre = scene.words or prompt.words, scene.mood or prompt.mood, scene.genre or prompt.genre
+    return replace(prompt, words=words, mood=mood, genre=genre)
+
+
+def _like_the_first(prompt: Prompt, made: Generated) -> Prompt:
+    """The prompt with the tempo and key of what was made first, so that what follows is in step and in tune with it."""
+    bpm = prompt.bpm or _tempo(made)
+    return replace(prompt, bpm=bpm, key=prompt.key or _key(made))
+
+
+def _tempo(made: Generated) -> float | None:
     if made.tempo_map:
-        return replace(prompt, bpm=made.tempo_map[0].bpm)
+        return made.tempo_map[0].bpm
     found = tempo(made.audio.samples, made.audio.rate)
-    return replace(prompt, bpm=round(found.bpm, 1)) if found.confidence >= _SURE else prompt
+    return round(found.bpm, 1) if found.confidence >= _SURE else None
+
+
+def _key(made: Generated) -> Key | None:
+    if made.key is not None:
+        return parse_key(made.key)
+    found = key(made.audio.samples, made.audio.rate)
+    return Key(found.root, minor=found.minor) if found.margin > 0 else None
 
 
 def _ended(music: Samples, frames: int) -> Samples:
@@ -192,7 +208,7 @@ def _end(piece: Piece, index: int, count: int) -> float:
 
 def _long_enough(scenes: Sequence[Scene], seconds: float, least: float) -> tuple[Scene, ...]:
     """The scenes that have room for a section; others go on as the one before, and a last one that is too short is left out."""
-    kept = [replace(scenes[0], start=0.0)]
+    kept = [scenes[0]]
     for scene in scenes[1:]:
         if scene.start - kept[-1].start >= least and seconds - scene.start >= least:
             kept.append(scene)

@@ -23,7 +23,7 @@ from sottovoce.recipe import Skipped
 from sottovoce.tasks.generate import Generate, make_tracks
 from sottovoce.tasks.mixture import rechunked
 from sottovoce.tasks.outcome import MadeTrack, TaskRun
-from sottovoce.tasks.request import LONGEST_SECONDS, SHORTEST_SECONDS
+from sottovoce.tasks.request import LONGEST_SECONDS, SHORTEST_SCENE, SHORTEST_SECONDS, Scene
 from sottovoce.tasks.separate import head
 
 #: Parts of a soundtrack that is longer than an engine's piece overlap by so many seconds.
@@ -64,6 +64,7 @@ class Wish:
     cuts: tuple[float, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     stems: bool = False
+    scenes: tuple[Scene, ...] = ()
 
 
 def from_file(path: Path, frames: int, *, fade_out: float) -> Soundtrack:
@@ -149,8 +150,16 @@ def _request(wish: Wish, start: float, end: float, *, seed: int) -> Generate:
         genre=wish.genre,
         versions=wish.versions,
         cues=tuple(cut - start for cut in wish.cuts if start < cut < end)[:500],
+        scenes=_scenes(wish.scenes, start, end),
         options=wish.options,
     )
+
+
+def _scenes(scenes: Sequence[Scene], start: float, end: float) -> tuple[Scene, ...]:
+    """Those that have room in a part of the soundtrack, by its own clock; one that goes on at its start, or nearly begins there, begins it."""
+    begun = [scene.model_copy(update={"start": 0.0}) for scene in scenes if scene.start < start + SHORTEST_SCENE]
+    later = [scene for scene in scenes if start + SHORTEST_SCENE <= scene.start <= end - SHORTEST_SCENE]
+    return (*begun[-1:], *(scene.model_copy(update={"start": scene.start - start}) for scene in later))
 
 
 def _faults(version: Sequence[MadeTrack]) -> int:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Chunks at once, where nothing was asked for: a processor gains nothing by more.
 _BATCH = {"cpu": 1, "cuda": 8, "mps": 2}
 _PACKAGES = ("demucs", "torch", "safetensors")
+#: What of a plan decides the stems, beside how its networks run.
+_DECIDING = ("overlap", "shifts", "segment", "batch", "rest", "wanted", "cpu_fallback")
 #: The libraries whose version can change the stems.
 _SHAPING = ("demucs", "torch", "openvino")
 _INSTALL = "pip install 'sottovoce[demucs]'"
@@ -158,7 +160,7 @@ class Demucs:
         files = [plan.path or self._file(plan.model, member, loading) for member in plan.members]
         return {
             **asdict(plan.way),
-            **{name: getattr(plan, name) for name in ("overlap", "shifts", "segment", "batch", "rest", "wanted")},
+            **{name: getattr(plan, name) for name in _DECIDING},
             "weights": [_sha256(file) for file in files],
             "seed": run.seed if plan.shifts else None,
             "processor": processor(),

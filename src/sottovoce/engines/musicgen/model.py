@@ -177,7 +177,9 @@ def _read(folder: Path) -> tuple[Any, Any]:
         if config.model_type not in _KINDS:
             raise errors.ModelLoadFailed(f"{folder.name} holds a {config.model_type} model, not MusicGen", hint="")
         kind = getattr(transformers, _KINDS[config.model_type])
-        whole = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        # Parts that are not in the file are drawn at random first, from the generator that all share.
+        with torch.random.fork_rng(devices=[]):
+            whole = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise errors.ModelLoadFailed(
