@@ -14,10 +14,15 @@ import pytest
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from sottovoce.audio import Audio, Samples
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("sotto", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sotto")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

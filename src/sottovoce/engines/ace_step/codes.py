@@ -27,6 +27,11 @@ class Planned:
     #: What was planned and by what, for the recipe.
     echo: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """How many codes each track has."""
+        return self.codes[0].count("<|") if self.codes else 0
+
 
 class Planner(Protocol):
     """Plans music before it is made; what the prompt settles stays as it is."""

@@ -186,7 +186,7 @@ class Making:
             **said,
             "rendered_seconds": asked.seconds,
             **({"lora": _named(asked.lora)} if asked.lora else {}),
-            **({"planner": dict(self.planned.echo)} if self.planned else {}),
+            **({"planner": dict(self.planned.echo), "codes": self.planned.count} if self.planned else {}),
         }
 
     def _remarks(self) -> list[str]:
