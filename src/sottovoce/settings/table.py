@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
@@ -35,32 +35,54 @@ def rows() -> Iterator[Row]:
             yield Row(f"{name}.{key}", _type(field), _range(field), _default(field), field.description or "")
 
 
+_NAMES: dict[object, str] = {
+    bool: "yes or no",
+    float: "number",
+    int: "whole number",
+    str: "text",
+    Path: "path",
+    SecretStr: "secret",
+    tuple: "list of engines",
+    Literal: "word",
+}
+
+
 def _type(field: FieldInfo) -> str:
-    names: dict[object, str] = {
-        bool: "yes or no",
-        float: "number",
-        str: "text",
-        Path: "path",
-        SecretStr: "secret",
-        tuple: "list of engines",
-    }
-    return names.get(_plain(field.annotation), "word")
-
-
-def _plain(annotation: Any) -> Any:
-    """The bare type behind `X | None`, `Annotated[X, ...]` and `tuple[X, ...]`."""
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType, Annotated):
-        return _plain(get_args(annotation)[0])
-    return annotation if origin is None else origin
+    kinds = [_kind(member) for member in _members(field.annotation)]
+    return " or ".join(dict.fromkeys(_NAMES[kind] for kind in kinds))
 
 
 def _range(field: FieldInfo) -> str:
-    if _plain(field.annotation) is Literal:
-        return ", ".join(str(choice) for choice in get_args(field.annotation))
-    rules = [*field.metadata]
-    bounds = [getattr(rule, name) for name in ("ge", "le") for rule in rules if hasattr(rule, name)]
-    return " to ".join(f"{bound:g}" for bound in bounds)
+    """Its bounds and its words, such as `1 to 256, auto`."""
+    said = [_bounds(field.metadata)]
+    for member in _members(field.annotation):
+        if _kind(member) is Literal:
+            said += [str(choice) for choice in get_args(member)]
+        elif get_origin(member) is Annotated:
+            said.append(_bounds(rule for one in member.__metadata__ for rule in getattr(one, "metadata", (one,))))
+    return ", ".join(filter(None, said))
+
+
+def _bounds(rules: Iterable[Any]) -> str:
+    signs = {"gt": "above {:g}", "ge": "{:g}", "lt": "under {:g}", "le": "{:g}"}
+    rules = tuple(rules)
+    found = [sign.format(getattr(rule, name)) for name, sign in signs.items() for rule in rules if hasattr(rule, name)]
+    return " to ".join(found)
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """What a value may be, but None."""
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(member for member in get_args(annotation) if member is not NoneType)
+    return (annotation,)
+
+
+def _kind(annotation: Any) -> Any:
+    """The bare type behind `Annotated[X, ...]` and `tuple[X, ...]`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind(get_args(annotation)[0])
+    return annotation if origin is None else origin
 
 
 def _default(field: FieldInfo) -> str:
