@@ -71,12 +71,11 @@ def install(repository: Path, *, dev: bool) -> bool:
         "PIP_BUILD_CONSTRAINT": constraints,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    if dev:
-        # Most of what the tests' packages bring is never imported; Python compiles what is when it is.
-        environment["PIP_NO_COMPILE"] = "1"
-    pip = [str(repository / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--editable"]
+    pip = [str(repository / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    # Most of what the tests' packages bring is never imported; Python compiles what is when it is.
+    what = ["--no-compile", "--editable", f"{repository}[dev]"] if dev else ["--editable", str(repository)]
     return run(
-        [*pip, f"{repository}{'[dev]' if dev else ''}"],
+        [*pip, *what],
         environment,
         "install; is there a network and space on the disk?",
     )
