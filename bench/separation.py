@@ -1,6 +1,6 @@
 """Demucs in numbers, against demucs 4.1.0 on the same weights in the same run.
 
-    python bench/separation.py [--rows 1,2,3,10] [--seconds 40] [--threads 2] [--rounds 2] [--minutes 1,10,60] [--trials 20]
+    python bench/separation.py [--rows 1,2,3,10] [--seconds 40] [--threads 2] [--rounds 2] [--minutes 1,10,60] [--trials 20] [--channels 48]
     python bench/separation.py --sensitivity [--chunk 7.8]
 
 Row 1: one network, all stems. Row 2: one stem of htdemucs_ft, for which demucs runs four networks. Row 3: peak memory of the whole
@@ -71,13 +71,13 @@ class Nowhere:
         """Drop it."""
 
 
-def make_weights(path: Path) -> None:
-    """HTDemucs of the real size, 42 million parameters, as demucs writes it."""
+def make_weights(path: Path, channels: int) -> None:
+    """HTDemucs as demucs writes it; with 48 channels of the real size, 42 million parameters."""
     torch.manual_seed(0)
     network = HTDemucs(
         sources=SOURCES,
-        channels=48,
-        bottom_channels=512,
+        channels=channels,
+        bottom_channels=512 * channels // 48 // 8 * 8,
         t_layers=5,
         nfft=4096,
         dconv_mode=3,
@@ -315,13 +315,14 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--sensitivity", action="store_true", help="nothing but the run without each block")
     parser.add_argument("--chunk", type=float, default=7.8, help="seconds of sound for it")
+    parser.add_argument("--channels", type=int, default=48, help="of the network; 48 is the real size")
     parser.add_argument("--folder", type=Path, help="where weights and compiled networks are kept for the next time")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "full.safetensors").exists():
-            make_weights(folder / "full.safetensors")
+            make_weights(folder / "full.safetensors", asked.channels)
         for run in [sensitivity] if asked.sensitivity else [ROWS[row] for row in asked.rows.split(",")]:
             run(folder, asked)
 

@@ -156,6 +156,12 @@ def test_compiled_for_the_processor(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").glob("*.xml"))) == 1
 
 
+def test_the_compiler_reports_to_nobody() -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    telemetry = pytest.importorskip("openvino.tools.ovc.telemetry_utils")
+    assert telemetry.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
 def test_fast_is_as_close_as_torch_gets_in_bfloat16(tmp_path: Path) -> None:
     network = tiny.htdemucs()
     tiny.save(network, tmp_path / "955717e8.safetensors")

@@ -322,9 +322,11 @@ def test_the_music_changes_its_mood_where_scenes_say_so(tmp_path: Path, clip_fil
     scenes = [{"start": 0, "mood": "calm"}, {"start": 8, "mood": "sad"}]
     (track,) = run(tmp_path / "two", clip_file, engine="tone", scenes=scenes).tracks
     assert [section.name for section in track.recipe.sections] == ["calm", "sad"]
-    for wishes in ({"scenes": [{"start": 12, "mood": "sad"}]}, {"scenes": scenes, "no_music": True}):
+    late = [{"start": 12, "mood": "sad"}]
+    refused: tuple[dict[str, Any], ...] = ({"scenes": late, "engine": "tone"}, {"scenes": scenes, "no_music": True})
+    for wishes in refused:
         with pytest.raises(errors.InvalidParameter, match=r"scene"):
-            run(tmp_path / "no", clip_file, engine="tone", **wishes)
+            run(tmp_path / "no", clip_file, **wishes)
 
 
 def test_a_clip_is_separated_once(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
