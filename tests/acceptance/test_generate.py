@@ -12,7 +12,7 @@ import zipfile
 import mido
 import numpy as np
 import pytest
-from tests.acceptance.home import Home, make_home
+from tests.acceptance.home import Home, SameProcess, make_home
 
 from sottovoce.media.decode import decode
 
@@ -49,31 +49,31 @@ def test_python_and_the_command_line_make_the_same(home: Home) -> None:
     assert spoken.stdout.strip() == made["recipe"]["audio"]["sha256_pcm"]
 
 
-def test_stems_add_up_and_the_notes_open_elsewhere(home: Home) -> None:
-    home.done("generate", "calm piano", "--duration", "8", "--seed", "3", "--stems", "--midi", "-o", "calm.wav")
-    with zipfile.ZipFile(home.work / "calm_stems.zip") as archive:
-        archive.extractall(home.work / "stems")
-    mix = decode(home.work / "calm.wav").samples.astype(np.float64)
-    total = sum(decode(path).samples.astype(np.float64) for path in (home.work / "stems").rglob("*.flac"))
+def test_stems_add_up_and_the_notes_open_elsewhere(quick: SameProcess) -> None:
+    quick.done("generate", "calm piano", "--duration", "8", "--seed", "3", "--stems", "--midi", "-o", "calm.wav")
+    with zipfile.ZipFile(quick.work / "calm_stems.zip") as archive:
+        archive.extractall(quick.work / "stems")
+    mix = decode(quick.work / "calm.wav").samples.astype(np.float64)
+    total = sum(decode(path).samples.astype(np.float64) for path in (quick.work / "stems").rglob("*.flac"))
     level = np.sqrt(np.mean(mix**2))
     assert 20 * np.log10(np.sqrt(np.mean((mix - total) ** 2)) / level) < -60
-    notes = [message for message in mido.MidiFile(home.work / "calm.mid") if message.type == "note_on"]
+    notes = [message for message in mido.MidiFile(quick.work / "calm.mid") if message.type == "note_on"]
     assert len(notes) > 8
 
 
 @pytest.mark.parametrize("name", ["a.wav", "b.flac", "c.mp3", "d.opus", "e.ogg", "f.m4a"])
-def test_any_format_by_file_name(home: Home, name: str) -> None:
-    home.done("generate", "tone", "--engine", "tone", "--duration", "5", "-o", name)
-    assert decode(home.work / name).frames == 5 * 48_000
+def test_any_format_by_file_name(quick: SameProcess, name: str) -> None:
+    quick.done("generate", "tone", "--engine", "tone", "--duration", "5", "-o", name)
+    assert decode(quick.work / name).frames == 5 * 48_000
 
 
-def test_versions_are_numbered(home: Home) -> None:
-    home.done("generate", "tone", "--engine", "tone", "--duration", "5", "--versions", "2", "-o", "t.wav")
-    assert {"t-1.wav", "t-2.wav"} <= home.files()
+def test_versions_are_numbered(quick: SameProcess) -> None:
+    quick.done("generate", "tone", "--engine", "tone", "--duration", "5", "--versions", "2", "-o", "t.wav")
+    assert {"t-1.wav", "t-2.wav"} <= quick.files()
 
 
-def test_text_output_says_what_was_made_by_whom(home: Home) -> None:
-    answer = home.sotto(*NIGHT)
+def test_text_output_says_what_was_made_by_whom(quick: SameProcess) -> None:
+    answer = quick.sotto(*NIGHT)
     assert answer.code == 0
     assert "by composer" in answer.out
     assert "seed 7" in answer.out

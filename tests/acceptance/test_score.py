@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.acceptance.home import Home
+from tests.acceptance.home import Home, SameProcess
 from tests.conftest import MakeVideo
 
 from sottovoce.audio import Audio
@@ -54,21 +54,21 @@ def test_a_video_gets_music_that_is_soft_under_speech(home: Home, holiday: Path)
 
 
 @pytest.mark.clips
-def test_another_take_is_mixed_without_making_music_again(home: Home, holiday: Path) -> None:
-    made = home.done("score", "holiday.mp4", "-o", "a.mp4", "--prompt", "calm piano", "--versions", "2", "--seed", "5")
+def test_another_take_is_mixed_without_making_music_again(quick: SameProcess, holiday: Path) -> None:
+    made = quick.done("score", "holiday.mp4", "-o", "a.mp4", "--prompt", "calm piano", "--versions", "2", "--seed", "5")
     assert len(made["tracks"]) == 2
-    again = home.done("score", "holiday.mp4", "-o", "b.mp4", "--take", "2")
+    again = quick.done("score", "holiday.mp4", "-o", "b.mp4", "--take", "2")
     assert again["tracks"] == []
-    assert (home.work / "b.mp4").exists()
+    assert (quick.work / "b.mp4").exists()
 
 
 @pytest.mark.clips
-def test_own_music_is_used_as_it_is_or_refused_never_replaced(home: Home, holiday: Path, clips: Path) -> None:
-    report = home.done("score", "holiday.mp4", "--music", clips / "music_calm_acoustic_1.opus", "-o", "own.mp4")
+def test_own_music_is_used_as_it_is_or_refused_never_replaced(quick: SameProcess, holiday: Path, clips: Path) -> None:
+    report = quick.done("score", "holiday.mp4", "--music", clips / "music_calm_acoustic_1.opus", "-o", "own.mp4")
     assert report["tracks"] == []
-    answer = home.sotto("score", "holiday.mp4", "--music", "none.mp3", "-o", "no.mp4", "--json")
+    answer = quick.sotto("score", "holiday.mp4", "--music", "none.mp3", "-o", "no.mp4", "--json")
     assert (answer.code, answer.json["error"]["code"]) == (2, "INPUT_UNREADABLE")
-    assert not (home.work / "no.mp4").exists()
+    assert not (quick.work / "no.mp4").exists()
 
 
 @pytest.mark.clips
@@ -79,9 +79,11 @@ def test_the_mood_of_a_video_is_said_in_words(home: Home, holiday: Path) -> None
     assert 0 <= report["mood"]["confidence"] <= 1
 
 
-def test_a_silent_video_gets_music_and_a_recording_without_picture_too(home: Home, make_video: MakeVideo) -> None:
-    make_video(home.work / "silent.mp4", 6.0)
-    assert home.done("score", "silent.mp4", "--engine", "tone", "-o", "out.mp4")["tracks"]
-    home.done("generate", "x", "--engine", "tone", "--duration", "6", "-o", "talk.wav")
-    home.done("score", "talk.wav", "--no-music", "-o", "level.wav")
-    assert decode(home.work / "level.wav").frames == 6 * RATE
+def test_a_silent_video_gets_music_and_a_recording_without_picture_too(
+    quick: SameProcess, make_video: MakeVideo
+) -> None:
+    make_video(quick.work / "silent.mp4", 6.0)
+    assert quick.done("score", "silent.mp4", "--engine", "tone", "-o", "out.mp4")["tracks"]
+    quick.done("generate", "x", "--engine", "tone", "--duration", "6", "-o", "talk.wav")
+    quick.done("score", "talk.wav", "--no-music", "-o", "level.wav")
+    assert decode(quick.work / "level.wav").frames == 6 * RATE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.acceptance.home import Home
+from tests.acceptance.home import Home, SameProcess
 
 import sottovoce as sv
 from sottovoce.media.decode import decode
@@ -44,9 +44,9 @@ def test_only_some_stems_from_standard_input(home: Home, clips: Path) -> None:
     assert rms_db(vocals.astype(np.float64) + rest - whole) - rms_db(whole) < -90
 
 
-def test_a_stem_that_no_engine_has(home: Home) -> None:
-    home.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
-    answer = home.sotto("separate", "x.wav", "--engine", "classical", "--only", "strings", "--json")
+def test_a_stem_that_no_engine_has(quick: SameProcess) -> None:
+    quick.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
+    answer = quick.sotto("separate", "x.wav", "--engine", "classical", "--only", "strings", "--json")
     assert (answer.code, answer.json["error"]["code"]) == (2, "INVALID_PARAMETER")
     assert "vocals" in answer.json["error"]["message"]
 
@@ -60,17 +60,17 @@ def test_arrays_in_arrays_out() -> None:
     assert stages
 
 
-def test_the_same_song_is_separated_once(home: Home) -> None:
-    home.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
-    first = home.done("separate", "x.wav", "--engine", "tone", "-o", "one")
-    (home.work / "x.wav").rename(home.work / "renamed.wav")
-    again = home.done("separate", "renamed.wav", "--engine", "tone", "-o", "two")
+def test_the_same_song_is_separated_once(quick: SameProcess) -> None:
+    quick.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
+    first = quick.done("separate", "x.wav", "--engine", "tone", "-o", "one")
+    (quick.work / "x.wav").rename(quick.work / "renamed.wav")
+    again = quick.done("separate", "renamed.wav", "--engine", "tone", "-o", "two")
     assert (first["cached"], again["cached"]) == (False, True)
     assert again["stems"].keys() == first["stems"].keys()
     for stem, path in again["stems"].items():
-        assert (home.work / path).read_bytes() == (home.work / first["stems"][stem]).read_bytes()
-    assert not home.done("separate", "renamed.wav", "--engine", "tone", "--no-cache")["cached"]
-    assert not home.scratch()
+        assert (quick.work / path).read_bytes() == (quick.work / first["stems"][stem]).read_bytes()
+    assert not quick.done("separate", "renamed.wav", "--engine", "tone", "--no-cache")["cached"]
+    assert not quick.scratch()
 
 
 def test_two_identical_requests_at_once_do_the_work_once(home: Home) -> None:

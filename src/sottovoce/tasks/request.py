@@ -100,7 +100,9 @@ def _scenes(scenes: tuple[Scene, ...]) -> tuple[Scene, ...]:
     starts = [scene.start for scene in scenes]
     edges = starts if not starts or starts[0] == 0 else [0.0, *starts]
     if any(later - earlier < SHORTEST_SCENE for earlier, later in pairwise(edges)):
-        raise ValueError(f"each scene must begin at least {SHORTEST_SCENE:g} seconds after the one before it")
+        raise ValueError(
+            f"each scene must begin at least {SHORTEST_SCENE:g} seconds after the one before it, the first at 0 or so long after the start"
+        )
     return scenes
 
 

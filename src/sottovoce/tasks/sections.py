@@ -81,41 +81,29 @@ def in_sections(
     engine: Generator, prompt: Prompt, plan: Sequence[Piece], options: EngineOptions, run: Run
 ) -> Generated:
     """Music of exactly the prompt's length, section by section; a section that joins badly is made again, at most twice."""
-    music: Samples | None = None
-    sections: list[Section] = []
-    notes: list[str] = []
-    made: Generated | None = None
-    steady = prompt
-    for index, piece in enumerate(plan):
-        share = within(run.progress, 100 * index / len(plan), 100 * (index + 1) / len(plan))
-        wish = _wish(steady, piece, index)
-        if music is None:
-            made = engine.generate(wish, options, replace(run, progress=share, seed=wish.seed))
-            music = made.audio.samples
-            steady = _like_the_first(prompt, made)
-            at = 0
-        else:
-            best = _best(engine, music, piece, wish, options, replace(run, progress=share))
-            music, at, made = best.music, best.at, best.made
-            notes += (
-                [] if best.join.good else [f"the join at {at / DELIVERY_RATE:.1f} s is not as smooth as it should be"]
-            )
-        sections = [
-            *sections,
-            Section(name=piece.scene.mood or f"part {index + 1}", start=at / DELIVERY_RATE, seconds=0),
-        ]
-    assert music is not None
-    assert made is not None
-    frames = round(prompt.seconds * DELIVERY_RATE)
+
+    def part(index: int) -> Run:
+        return replace(run, progress=within(run.progress, 100 * index / len(plan), 100 * (index + 1) / len(plan)))
+
+    wish = _wish(prompt, plan[0], 0)
+    first = last = engine.generate(wish, options, replace(part(0), seed=wish.seed))
+    steady = _like_the_first(prompt, first)
+    music, starts, notes = first.audio.samples, [0.0], list[str]()
+    for index, piece in enumerate(plan[1:], 1):
+        best = _best(engine, music, piece, _wish(steady, piece, index), options, part(index))
+        music, last = best.music, best.made
+        starts.append(best.at / DELIVERY_RATE)
+        if not best.join.good:
+            notes.append(f"the join at {starts[-1]:.1f} s is not as smooth as it should be")
     return replace(
-        made,
-        audio=Audio(_ended(music, frames), DELIVERY_RATE),
+        last,
+        audio=Audio(_ended(music, round(prompt.seconds * DELIVERY_RATE)), DELIVERY_RATE),
         stems={},
         midi=None,
-        tempo_map=(),
+        tempo_map=first.tempo_map[:1],
         chords=(),
-        sections=_with_lengths(sections, prompt.seconds),
-        notes=(*dict.fromkeys((*made.notes, f"made in {len(plan)} sections, joined on beats", *notes)),),
+        sections=_sections(plan, starts, prompt.seconds),
+        notes=(*dict.fromkeys((*last.notes, f"made in {len(plan)} sections, joined on beats", *notes)),),
     )
 
 
@@ -193,11 +181,11 @@ def _ended(music: Samples, frames: int) -> Samples:
     return fade(music[:, :frames], DELIVERY_RATE, 0.0, _LAST_FADE)
 
 
-def _with_lengths(sections: Sequence[Section], seconds: float) -> tuple[Section, ...]:
-    ends = [section.start for section in sections[1:]] + [seconds]
+def _sections(plan: Sequence[Piece], starts: Sequence[float], seconds: float) -> tuple[Section, ...]:
+    """The sections as recipes name them, by their moods, from where they really begin."""
     return tuple(
-        section.model_copy(update={"seconds": round(end - section.start, 3)})
-        for section, end in zip(sections, ends, strict=True)
+        Section(name=piece.scene.mood or f"part {index}", start=start, seconds=round(end - start, 3))
+        for index, (piece, start, end) in enumerate(zip(plan, starts, (*starts[1:], seconds), strict=True), 1)
     )
 
 
