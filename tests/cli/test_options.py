@@ -17,7 +17,7 @@ def test_scenes_are_a_second_a_mood_and_words() -> None:
     assert parse_scenes(None) is None
 
 
-@pytest.mark.parametrize("text", ["calm", "45", "45:", "nan:calm", "1:30:calm"[2:], "x:calm"])
+@pytest.mark.parametrize("text", ["calm", "45", "45:", "nan:calm", "x:calm"])
 def test_a_scene_that_is_none_says_how_one_is_written(text: str) -> None:
     with pytest.raises(errors.InvalidParameter, match="SECONDS:MOOD"):
         parse_scenes([text])
