@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -57,9 +58,16 @@ class Home:
         return kept | {"HOME": str(self.folder), "PYTHONPATH": str(self.folder / "no-network")}
 
     def start(self, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        command = [str(COMMAND), *map(str, words)]
-        return subprocess.Popen(command, cwd=self.work, env=self.environment | environment, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(
+            [str(COMMAND), *map(str, words)],
+            cwd=self.work,
+            env=self.environment | environment,
+            text=True,
+            preexec_fn=_heeding,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def sotto(self, *words: str | Path, stdin: bytes | None = None, **environment: str) -> Answer:
         command = [str(COMMAND), *map(str, words)]
@@ -94,6 +102,11 @@ class Home:
         """Switch the network off for whatever Python is started here."""
         (self.folder / "no-network").mkdir()
         (self.folder / "no-network" / "sitecustomize.py").write_text(NO_NETWORK)
+
+
+def _heeding() -> None:
+    """Interrupts reach the command even where whoever started the tests ignores them, as shells do for what runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
