@@ -111,7 +111,7 @@ def _heeding() -> None:
 
 @dataclass(frozen=True)
 class SameProcess(Home):
-    """A home whose commands run in the process of the tests, where one of their own would add nothing but seconds."""
+    """A home whose commands run in the process of the tests, where one of their own would add nothing but seconds; the network stays on."""
 
     def sotto(self, *words: str | Path, stdin: bytes | None = None, **environment: str) -> Answer:
         assert stdin is None, "only a command of its own has a standard input"

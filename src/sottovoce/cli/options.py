@@ -59,7 +59,7 @@ def parse_pairs(pairs: list[str] | None) -> dict[str, str] | None:
 
 
 def parse_scenes(scenes: list[str] | None) -> list[dict[str, Any]] | None:
-    """`45:tense` or `45:tense:low strings` as fields of scenes; the mood may be empty."""
+    """`45:dramatic` or `45:dramatic:low strings` as fields of scenes; the mood may be empty."""
     return [_scene(text) for text in scenes] if scenes else None
 
 
@@ -72,7 +72,7 @@ def _scene(text: str) -> dict[str, Any]:
         seconds = math.nan
     if not (sign and rest and math.isfinite(seconds)):
         raise InvalidParameter(
-            f"--scene {text!r}: write it as SECONDS:MOOD or SECONDS:MOOD:WORDS, such as '45:tense:low strings'"
+            f"--scene {text!r}: write it as SECONDS:MOOD or SECONDS:MOOD:WORDS, such as '45:dramatic:low strings'"
         )
     return {"start": seconds, "mood": mood.strip() or None, "words": words.strip() or None}
 
