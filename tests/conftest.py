@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,27 @@ settings.register_profile("sotto", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("sotto")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+#: Seconds since 1970 after which no test marked `long` begins; unset, all of them run.
+UNTIL = float(os.environ.get("SOTTO_TEST_UNTIL", "inf"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come last, so that what time there is goes to the others first; of each kind, one file stays with one worker."""
+    items.sort(key=_is_long)
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(f"{file}, long" if _is_long(item) else file))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _is_long(item) and time.time() > UNTIL:
+        pytest.skip("long, and the time is up; without SOTTO_TEST_UNTIL it runs")
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 @pytest.fixture(scope="session")

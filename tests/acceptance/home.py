@@ -78,7 +78,7 @@ class Home:
             input=stdin,
             capture_output=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         answer = Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in answer.err + answer.out

@@ -133,6 +133,7 @@ def test_odd_but_honest_files_are_split_at_their_exact_length(home: Home, name: 
     assert (report["frames"], report["channels"], report["rate"]) == (audio.frames, audio.channels, audio.rate)
 
 
+@pytest.mark.long
 def test_a_cut_off_video_is_scored_for_what_is_left_or_refused(home: Home, make_video: MakeVideo) -> None:
     whole = make_video(home.work / "whole.mp4", 4.0, audio=tone(4))
     cut = home.work / "cut.mp4"
@@ -149,6 +150,7 @@ def test_a_folder_that_may_not_be_written(home: Home) -> None:
     assert (answer.code, answer.json["error"]["code"]) == (1, "OUTPUT_NOT_WRITABLE")
 
 
+@pytest.mark.long
 def test_a_folder_that_is_not_there(home: Home) -> None:
     answer = home.sotto("generate", "x", "--engine", "tone", "-o", "nowhere/x.flac", "--json")
     assert (answer.code, answer.json["error"]["code"]) == (1, "OUTPUT_NOT_WRITABLE")
@@ -178,6 +180,7 @@ def can_mount(place: Path) -> bool:
     return subprocess.run([*small_disk(1, place), "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("full", ["output", "library"])
 def test_a_full_disk_is_said_and_nothing_half_written_is_left(home: Home, full: str) -> None:
     place = home.folder / "small"
@@ -211,6 +214,7 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(home: Home, full: 
     assert not home.files()
 
 
+@pytest.mark.long
 def test_a_song_is_never_replaced_by_its_own_stem(home: Home) -> None:
     song = write(home.work / "vocals.wav", tone(1))
     before = song.read_bytes()

@@ -32,12 +32,14 @@ def test_words_become_a_file_that_passes_its_checks_and_can_be_made_again(home: 
     assert not home.scratch()
 
 
+@pytest.mark.long
 def test_the_same_seed_in_two_homes_is_the_same_sound(home: Home, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = make_home(tmp_path_factory.mktemp("other"), Home)
     first, second = (place.done(*NIGHT)["tracks"][0]["recipe"]["audio"]["sha256_pcm"] for place in (home, other))
     assert first == second
 
 
+@pytest.mark.long
 def test_python_and_the_command_line_make_the_same(home: Home) -> None:
     code = (
         "import sottovoce as sv; print(sv.generate('calm piano', duration=6, seed=4, bpm=70).recipe.audio.sha256_pcm)"
@@ -49,6 +51,7 @@ def test_python_and_the_command_line_make_the_same(home: Home) -> None:
     assert spoken.stdout.strip() == made["recipe"]["audio"]["sha256_pcm"]
 
 
+@pytest.mark.long
 def test_stems_add_up_and_the_notes_open_elsewhere(quick: SameProcess) -> None:
     quick.done("generate", "calm piano", "--duration", "8", "--seed", "3", "--stems", "--midi", "-o", "calm.wav")
     with zipfile.ZipFile(quick.work / "calm_stems.zip") as archive:
@@ -61,17 +64,20 @@ def test_stems_add_up_and_the_notes_open_elsewhere(quick: SameProcess) -> None:
     assert len(notes) > 8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["a.wav", "b.flac", "c.mp3", "d.opus", "e.ogg", "f.m4a"])
 def test_any_format_by_file_name(quick: SameProcess, name: str) -> None:
     quick.done("generate", "tone", "--engine", "tone", "--duration", "5", "-o", name)
     assert decode(quick.work / name).frames == 5 * 48_000
 
 
+@pytest.mark.long
 def test_versions_are_numbered(quick: SameProcess) -> None:
     quick.done("generate", "tone", "--engine", "tone", "--duration", "5", "--versions", "2", "-o", "t.wav")
     assert {"t-1.wav", "t-2.wav"} <= quick.files()
 
 
+@pytest.mark.long
 def test_text_output_says_what_was_made_by_whom(quick: SameProcess) -> None:
     answer = quick.sotto(*NIGHT)
     assert answer.code == 0
@@ -86,18 +92,19 @@ def test_interrupting_leaves_nothing(home: Home, sent: signal.Signals) -> None:
         time.sleep(0.05)
         assert work.poll() is None, work.communicate()
     work.send_signal(sent)
-    out, err = work.communicate(timeout=300)
+    out, err = work.communicate(timeout=900)
     assert (work.returncode, json.loads(out)["error"]["code"]) == (130, "CANCELLED"), err
     assert not home.files()
     assert not home.scratch()
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_nothing_visible_and_the_next_one_sweeps(home: Home) -> None:
     work = home.start("generate", "x", "--engine", "tone", "--option", "delay=900", "-o", "x.flac")
     while not home.scratch():
         time.sleep(0.05)
     work.kill()
-    work.communicate(timeout=300)
+    work.communicate(timeout=900)
     assert not home.files()
     assert home.done("library", "list")["tracks"] == []
     home.done("generate", "x", "--engine", "tone", "--duration", "5")

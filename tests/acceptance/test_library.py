@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 
+import pytest
 from tests.acceptance.home import Home, SameProcess
 
 from sottovoce.media.decode import decode
@@ -25,6 +26,7 @@ def test_import_find_rate_tag_export_and_remove(home: Home) -> None:
     assert home.sotto("library", "show", track, "--json").json["error"]["code"] == "TRACK_NOT_FOUND"
 
 
+@pytest.mark.long
 def test_stems_of_a_track_are_exported_as_one_zip(quick: SameProcess) -> None:
     track = quick.done("generate", "x", "--engine", "tone", "--duration", "5", "--stems")["tracks"][0]["id"]
     quick.done("library", "export", track, "--stems", "-o", "stems.zip")
@@ -33,6 +35,7 @@ def test_stems_of_a_track_are_exported_as_one_zip(quick: SameProcess) -> None:
         assert len([name for name in archive.namelist() if name.endswith(".flac")]) == 3
 
 
+@pytest.mark.long
 def test_settings_say_where_they_come_from_and_act(quick: SameProcess) -> None:
     quick.done("config", "set", "engines.generators", "tone")
     assert quick.done("generate", "x", "--duration", "5")["tracks"][0]["engine"] == "tone"
@@ -42,6 +45,7 @@ def test_settings_say_where_they_come_from_and_act(quick: SameProcess) -> None:
     assert "SOTTO_AUDIO__DUCKING_RATIO" in text
 
 
+@pytest.mark.long
 def test_doctor_finds_a_fresh_home_fine_and_engines_say_what_they_need(quick: SameProcess) -> None:
     assert quick.done("doctor")["fine"]
     engines = quick.done("engines")
@@ -50,6 +54,7 @@ def test_doctor_finds_a_fresh_home_fine_and_engines_say_what_they_need(quick: Sa
     assert "local_music_dir" in local["cure"]
 
 
+@pytest.mark.long
 def test_an_engine_that_is_not_ready_is_skipped_in_auto_and_refused_by_name(quick: SameProcess) -> None:
     quick.done("config", "set", "engines.generators", "local-files,tone")
     made = quick.done("generate", "x", "--duration", "5")["tracks"][0]

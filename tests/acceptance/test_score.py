@@ -53,6 +53,7 @@ def test_a_video_gets_music_that_is_soft_under_speech(home: Home, holiday: Path)
     assert not home.scratch()
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_another_take_is_mixed_without_making_music_again(quick: SameProcess, holiday: Path) -> None:
     made = quick.done("score", "holiday.mp4", "-o", "a.mp4", "--prompt", "calm piano", "--versions", "2", "--seed", "5")
@@ -62,6 +63,7 @@ def test_another_take_is_mixed_without_making_music_again(quick: SameProcess, ho
     assert (quick.work / "b.mp4").exists()
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_own_music_is_used_as_it_is_or_refused_never_replaced(quick: SameProcess, holiday: Path, clips: Path) -> None:
     report = quick.done("score", "holiday.mp4", "--music", clips / "music_calm_acoustic_1.opus", "-o", "own.mp4")
@@ -71,6 +73,7 @@ def test_own_music_is_used_as_it_is_or_refused_never_replaced(quick: SameProcess
     assert not (quick.work / "no.mp4").exists()
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_the_mood_of_a_video_is_said_in_words(home: Home, holiday: Path) -> None:
     report = home.done("mood", "holiday.mp4")
@@ -79,6 +82,7 @@ def test_the_mood_of_a_video_is_said_in_words(home: Home, holiday: Path) -> None
     assert 0 <= report["mood"]["confidence"] <= 1
 
 
+@pytest.mark.long
 def test_a_silent_video_gets_music_and_a_recording_without_picture_too(
     quick: SameProcess, make_video: MakeVideo
 ) -> None:

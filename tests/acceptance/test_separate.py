@@ -31,6 +31,7 @@ def test_a_song_becomes_stems_of_its_length_that_add_up(home: Home, clips: Path)
     assert not home.scratch()
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_only_some_stems_from_standard_input(home: Home, clips: Path) -> None:
     song = (clips / "speech_jfk.flac").read_bytes()
@@ -44,6 +45,7 @@ def test_only_some_stems_from_standard_input(home: Home, clips: Path) -> None:
     assert rms_db(vocals.astype(np.float64) + rest - whole) - rms_db(whole) < -90
 
 
+@pytest.mark.long
 def test_a_stem_that_no_engine_has(quick: SameProcess) -> None:
     quick.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
     answer = quick.sotto("separate", "x.wav", "--engine", "classical", "--only", "strings", "--json")
@@ -60,6 +62,7 @@ def test_arrays_in_arrays_out() -> None:
     assert stages
 
 
+@pytest.mark.long
 def test_the_same_song_is_separated_once(quick: SameProcess) -> None:
     quick.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
     first = quick.done("separate", "x.wav", "--engine", "tone", "-o", "one")
@@ -73,10 +76,11 @@ def test_the_same_song_is_separated_once(quick: SameProcess) -> None:
     assert not quick.scratch()
 
 
+@pytest.mark.long
 def test_two_identical_requests_at_once_do_the_work_once(home: Home) -> None:
     home.done("generate", "x", "--engine", "tone", "--duration", "5", "-o", "x.wav")
     words = ("separate", "x.wav", "--engine", "tone", "--option", "delay=5", "--json", "-o")
     both = [home.start(*words, folder) for folder in ("one", "two")]
-    reports = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    reports = [json.loads(process.communicate(timeout=900)[0]) for process in both]
     assert sorted(report["cached"] for report in reports) == [False, True]
     assert all((home.work / path).is_file() for report in reports for path in report["stems"].values())

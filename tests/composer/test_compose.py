@@ -21,6 +21,7 @@ from sottovoce.synth.noise import TEXTURES
 STYLES = ("lofi", "ambient", "piano")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("seconds", [14, 30, 60, 181.7])
 def test_all_checks_hold_over_many_seeds(style: str, seconds: float) -> None:

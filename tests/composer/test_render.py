@@ -111,6 +111,7 @@ def test_the_length_is_exact_to_the_sample(seconds: float) -> None:
     assert {stem.frames for stem in made.stems.values()} == {made.mix.frames}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loudness", [-23.0, -16.0, -10.0])
 def test_loudness_and_true_peak_are_as_asked(loudness: float) -> None:
     made = played(band(), loudness=loudness).mix
@@ -118,6 +119,7 @@ def test_loudness_and_true_peak_are_as_asked(loudness: float) -> None:
     assert true_peak_db(made.samples, RATE) <= -1.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loudness", [-23.0, -16.0, -10.0])
 def test_stems_add_up_to_the_mix(loudness: float) -> None:
     assert residual_db(played(band(), loudness=loudness)) < -90
@@ -158,6 +160,7 @@ def test_music_starts_at_once(finished: Rendered) -> None:
     assert np.abs(finished.mix.samples[:, : RATE // 10]).max() > 0.01
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("instrument", ["e_piano", "grand_piano", "string_ensemble", "vibes", "nylon_guitar", "flute"])
 def test_there_are_no_clicks(instrument: str) -> None:
     made = played(alone(instrument, "harmony")).mix.samples

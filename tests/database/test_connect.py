@@ -161,4 +161,4 @@ def test_two_processes_open_a_new_library_at_once(tmp_path: Path) -> None:
         )
         for _ in range(3)
     ]
-    assert [process.communicate(timeout=300) for process in processes] == [("0\n", "")] * 3
+    assert [process.communicate(timeout=900) for process in processes] == [("0\n", "")] * 3

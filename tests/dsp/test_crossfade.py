@@ -86,6 +86,7 @@ def test_zero_crossing_is_the_nearest_upwards() -> None:
     assert zero_crossing(falling[:, :0], 5, 10) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [25.0, 40.0, 61.3])
 @pytest.mark.parametrize("jitter", [0.0, 0.006])
 def test_loops_keep_the_beat(seconds: float, jitter: float) -> None:
@@ -111,6 +112,7 @@ def test_the_same_input_gives_the_same_loop() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.long
 @pytest.mark.clips
 @pytest.mark.parametrize(
     "name", ["music_calm_acoustic_1.opus", "music_happy_electronic_1.opus", "song_demucs_test.mp3"]

@@ -152,6 +152,7 @@ def memory_for(times: int) -> int:
     return most
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_length() -> None:
     memory_for(1)
     assert memory_for(60) < 1.15 * memory_for(15)

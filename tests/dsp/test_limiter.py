@@ -44,6 +44,7 @@ def test_crests_between_samples_are_seen() -> None:
     assert reached_db(made, 16) <= -0.95
 
 
+@pytest.mark.long
 @pytest.mark.clips
 @pytest.mark.parametrize("gain", [1.0, 2.0, 10.0])
 def test_real_music_stays_under_a_finer_meter(clip: Callable[[str], Samples], gain: float) -> None:

@@ -129,6 +129,7 @@ def test_range_of_two_levels_is_their_difference() -> None:
     assert loudness_range(steps, 48_000) == pytest.approx(10.0, abs=0.2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [1, 37, 4_800, 10_000])
 def test_meter_does_not_care_how_the_stream_is_cut(size: int) -> None:
     sound = speechlike(1.23, 16_000, 2)

@@ -45,6 +45,7 @@ def noise(channels: int, frames: int) -> Samples:
     return (0.1 * np.random.default_rng(frames).standard_normal((channels, frames))).astype(np.float32)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", VOICES)
 def test_voices_are_cleaner_than_in_the_mix(clip: Callable[[str], Samples], name: str) -> None:
     gains = []
@@ -60,6 +61,7 @@ def test_mono_voices_are_cleaner_too(clip: Callable[[str], Samples]) -> None:
     assert si_sdr(split(voice + music)[VOCALS], voice) > si_sdr(voice + music, voice) + 5
 
 
+@pytest.mark.long
 def test_stems_null_against_the_mix(clip: Callable[[str], Samples]) -> None:
     song = clip("song_demucs_test.mp3")
     stems = split(song)
@@ -112,6 +114,7 @@ def test_the_edge_of_the_bass_acts() -> None:
     assert level(split(tone, bass_hz=500)[BASS]) > level(split(tone, bass_hz=500)[OTHER])
 
 
+@pytest.mark.long
 def test_a_wider_window_finds_repetitions_further_away() -> None:
     """Noise in a rhythm that never repeats, played twice: only a window that reaches the second time finds it again."""
     rhythm = np.repeat(np.random.default_rng(4).random(80), RATE // 8)

@@ -68,6 +68,7 @@ def test_another_rate_and_stereo_change_nothing_to_speak_of(babble: Babble) -> N
     assert 4 <= end <= 4.4
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_a_real_voice_is_found_and_real_music_is_none(clips: Path) -> None:
     voice = decode(clips / "speech_jfk.flac")

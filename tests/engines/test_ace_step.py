@@ -95,6 +95,7 @@ def test_what_is_out_of_range_is_refused_before_any_work(
         nothing_here.generate(replace(ASKED, **changed), AceStepOptions(**options), Run())
 
 
+@pytest.mark.long
 def test_edits_that_cannot_be_are_refused(engine: AceStep) -> None:
     source = reader(music(12))
     for edit, error in (
@@ -126,6 +127,7 @@ def test_a_take_is_as_long_and_as_loud_as_asked(engine: AceStep) -> None:
     assert AceStepOptions(**{name: said[name] for name in ("steps", "guidance", "shift", "scheduler", "batch")})
 
 
+@pytest.mark.long
 def test_presets_belong_to_the_model(engine: AceStep, folders: dict[str, Path]) -> None:
     turbo = engine.generate(ASKED, AceStepOptions(), Run()).options
     assert (turbo["steps"], turbo["shift"], turbo["guidance"]) == (8, 3.0, 1.0)
@@ -141,6 +143,7 @@ def test_less_than_ten_seconds_end_where_they_are_to(engine: AceStep) -> None:
     assert level[-480:].max() < 0.02 * level.max()
 
 
+@pytest.mark.long
 def test_seeds_at_once_are_the_seeds_one_by_one(engine: AceStep) -> None:
     together = engine.generate_batch(ASKED, (7, 8), AceStepOptions(steps=2), Run())
     alone = [make(engine, replace(ASKED, seed=seed)) for seed in (7, 8)]
@@ -157,6 +160,7 @@ def told(folder: str) -> str:
     return f"{hashlib.sha256(made.audio.samples.tobytes()).hexdigest()} {made.sha256}"
 
 
+@pytest.mark.long
 def test_the_same_seed_in_a_fresh_process_is_the_same_music(folders: dict[str, Path]) -> None:
     folder = str(folders["acestep-v15-turbo"])
     program = "import sys; from tests.engines.test_ace_step import told; print(told(sys.argv[1]))"
@@ -186,6 +190,7 @@ def test_progress_rises_through_every_stage(engine: AceStep) -> None:
     assert [(one.step, one.total) for one in seen if one.stage == "render"] == [(step, 5) for step in range(1, 6)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["load transformer", "render", "decode"])
 def test_a_cancel_stops_it_and_the_next_call_works(engine: AceStep, stage: str) -> None:
     seen: list[str] = []
@@ -243,6 +248,7 @@ def test_too_little_memory_is_said_before_the_load(folders: dict[str, Path], mon
     assert not any(stage.startswith("load") for stage in seen)
 
 
+@pytest.mark.long
 def test_a_batch_that_does_not_fit_is_made_in_smaller_ones_and_replayed_so(
     engine: AceStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +277,7 @@ def test_a_batch_that_does_not_fit_is_made_in_smaller_ones_and_replayed_so(
         assert np.array_equal(one.audio.samples, other.audio.samples)
 
 
+@pytest.mark.long
 def test_a_repaint_leaves_the_rest_as_it_is(engine: AceStep) -> None:
     source = music(12)
     made = make(engine, replace(ASKED, seconds=12.0, edit=Edit("repaint", reader(source), start=4.0, end=6.0)))
@@ -281,6 +288,7 @@ def test_a_repaint_leaves_the_rest_as_it_is(engine: AceStep) -> None:
     assert made.options["task"] == "repaint"
 
 
+@pytest.mark.long
 def test_what_is_extended_begins_as_it_was(engine: AceStep) -> None:
     source = music(8)
     made = make(engine, replace(ASKED, seconds=14.0, edit=Edit("extend", reader(source))))
@@ -289,6 +297,7 @@ def test_what_is_extended_begins_as_it_was(engine: AceStep) -> None:
     assert np.abs(made.audio.samples[:, 9 * RATE :]).max() > 0.01
 
 
+@pytest.mark.long
 def test_a_cover_is_as_long_as_its_source_whatever_its_rate(engine: AceStep) -> None:
     mono = music(11)[:1, ::3]
     edit = Edit("cover", reader(mono, RATE // 3), strength=0.5)
@@ -304,6 +313,7 @@ def test_a_cover_needs_the_audio_tokenizer(engine: AceStep, folders: dict[str, P
         make(engine, replace(ASKED, edit=edit), model=str(folders["deaf"]))
 
 
+@pytest.mark.long
 def test_a_lora_changes_the_music_and_goes_again(engine: AceStep, tmp_path: Path) -> None:
     plain = make(engine)
     torch.manual_seed(5)

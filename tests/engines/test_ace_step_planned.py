@@ -55,6 +55,7 @@ def test_plan_and_codes_reach_the_music_and_the_record(engine: AceStep) -> None:
     assert {"plan", "sketch", "render", "decode"} <= {progress.stage for progress in heard}
 
 
+@pytest.mark.long
 def test_the_same_seed_is_planned_the_same_and_not_as_without_a_plan(engine: AceStep) -> None:
     first, again = (engine.generate(ASKED, PLANNED, Run()) for _ in range(2))
     without = engine.generate(ASKED, PLAIN, Run())
@@ -63,6 +64,7 @@ def test_the_same_seed_is_planned_the_same_and_not_as_without_a_plan(engine: Ace
     assert "planner" not in without.options
 
 
+@pytest.mark.long
 def test_edits_are_never_planned(engine: AceStep) -> None:
     sound = 0.1 * np.random.default_rng(1).standard_normal((2, 11 * RATE))
     edit = Edit("repaint", ArrayReader(Audio(sound.astype(np.float32), RATE)), start=2, end=5)

@@ -104,6 +104,7 @@ def test_it_stops_within_a_block_when_cancelled() -> None:
     assert max(sink.frames.values()) <= 4 * 8000
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_length() -> None:
     def peak(seconds: float) -> int:
         tracemalloc.start()

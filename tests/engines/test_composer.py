@@ -83,6 +83,7 @@ def test_wishes_are_kept() -> None:
     assert inspect(made.audio).lufs == pytest.approx(-20, abs=0.3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("option", "stem"), [("drums", "drums"), ("textures", "texture"), ("melody", "melody")])
 def test_every_switch_takes_its_part_out(option: str, stem: str) -> None:
     prompt = replace(PROMPT, words="lofi, rain", seconds=7, seed=2)
@@ -107,6 +108,7 @@ def test_progress_rises_to_its_end() -> None:
     assert len(percents) > 5
 
 
+@pytest.mark.long
 def test_cancelling_stops_between_parts_of_the_work() -> None:
     times = []
 

@@ -204,6 +204,7 @@ def test_progress_rises_to_the_end(folder: Path) -> None:
     assert seen[-1].step == seen[-1].total == 6
 
 
+@pytest.mark.long
 def test_a_cancel_waits_for_one_chunk_at_most(folder: Path) -> None:
     engine, sink = Demucs(DemucsConfig(), tiny.Folder(folder)), Counting()
 
@@ -217,6 +218,7 @@ def test_a_cancel_waits_for_one_chunk_at_most(folder: Path) -> None:
     engine.separate(Endless(1), Counting(), DemucsOptions(runtime="torch"), Run())
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_length(folder: Path) -> None:
     engine = Demucs(DemucsConfig(), tiny.Folder(folder))
 
@@ -231,6 +233,7 @@ def test_memory_does_not_grow_with_the_length(folder: Path) -> None:
     assert peak(40) < 1.1 * peak(20)
 
 
+@pytest.mark.long
 def test_auto_measures_once_and_says_what_it_took(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

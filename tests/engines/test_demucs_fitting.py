@@ -75,6 +75,7 @@ def ignore() -> None:
     """The work is always wanted."""
 
 
+@pytest.mark.long
 def test_a_batch_is_halved_until_it_fits_and_stays_so() -> None:
     network = TwoPlaces(room=2)
     fitting = Fitting(network, "card", cpu_fallback=False)
@@ -138,6 +139,7 @@ def test_the_recipe_and_the_notes_say_it(small: Path) -> None:
         np.testing.assert_allclose(many[stem], sound, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_a_cancel_comes_in_the_middle_of_a_chunk(tmp_path: Path, runtime: Any) -> None:
     if runtime == "openvino":

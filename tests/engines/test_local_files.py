@@ -76,6 +76,7 @@ def test_a_loop_keeps_the_tempo(tmp_path: Path) -> None:
     assert "looped" in take.notes[0]
 
 
+@pytest.mark.long
 def test_the_folder_named_by_the_mood_is_chosen(tmp_path: Path) -> None:
     for mood in ("calm", "happy", "sad"):
         put(tmp_path, f"{mood}/{mood}-song.flac")
@@ -100,12 +101,14 @@ def test_the_measured_tempo_counts(tmp_path: Path) -> None:
     assert chosen(made(tmp_path, "fast")) == "c.wav"
 
 
+@pytest.mark.long
 def test_a_file_that_is_long_enough_is_chosen(tmp_path: Path) -> None:
     put(tmp_path, "short.wav", seconds=5)
     put(tmp_path, "long.wav", seconds=25)
     assert {chosen(made(tmp_path, seconds=20, seed=seed)) for seed in range(4)} == {"long.wav"}
 
 
+@pytest.mark.long
 def test_the_seed_draws_among_equals_and_gives_the_same_bits(tmp_path: Path) -> None:
     for name in "abcd":
         put(tmp_path, f"{name}.wav")

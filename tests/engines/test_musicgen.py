@@ -173,6 +173,7 @@ def test_progress_hears_of_every_token_and_never_goes_back(folders: dict[str, Pa
     assert {each.total for each in heard if each.stage == "generate"} == {78}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["load", "generate", "decode"])
 def test_a_cancel_stops_at_once_and_leaves_nothing_behind(folders: dict[str, Path], stage: str) -> None:
     heard: list[Progress] = []
@@ -189,6 +190,7 @@ def test_a_cancel_stops_at_once_and_leaves_nothing_behind(folders: dict[str, Pat
     assert again.generate(PROMPT, EXACT, Run()).audio.frames == 72_000
 
 
+@pytest.mark.long
 def test_closing_gives_the_model_back(folders: dict[str, Path]) -> None:
     again = engine(folders["mono"])
     again.generate(PROMPT, EXACT, Run())
@@ -201,6 +203,7 @@ def test_closing_gives_the_model_back(folders: dict[str, Path]) -> None:
     assert network() is None
 
 
+@pytest.mark.long
 def test_one_model_is_kept_and_loaded_once(folders: dict[str, Path]) -> None:
     again = engine(folders["mono"])
     again.generate(PROMPT, EXACT, Run())
@@ -209,6 +212,7 @@ def test_one_model_is_kept_and_loaded_once(folders: dict[str, Path]) -> None:
     assert again._loaded.model is held
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asked", ["cover", "reference"])
 def test_a_melody_is_followed_and_picks_its_model(folders: dict[str, Path], asked: str) -> None:
     again = loaded(folders["melody"])
@@ -219,6 +223,7 @@ def test_a_melody_is_followed_and_picks_its_model(folders: dict[str, Path], aske
     assert np.abs(made.audio.samples - plain.audio.samples).max() > 0.01
 
 
+@pytest.mark.long
 def test_a_model_that_follows_no_melody_says_so(folders: dict[str, Path]) -> None:
     asked = MusicgenOptions(model="small", precision="exact")
     with pytest.raises(errors.InvalidParameter, match="melody") as caught:
@@ -256,6 +261,7 @@ def test_missing_weights_say_what_to_type() -> None:
     assert "sotto models pull" in caught.value.hint
 
 
+@pytest.mark.long
 def test_a_folder_of_ones_own_is_known_by_its_hash(folders: dict[str, Path]) -> None:
     options = MusicgenOptions(model=str(folders["mono"]), precision="exact")
     made = Musicgen(LocalMusicgenConfig(), None, "cpu").generate(PROMPT, options, Run())
@@ -288,6 +294,7 @@ def test_too_little_memory_says_what_is_needed(folders: dict[str, Path], monkeyp
         engine(folders["mono"]).generate(PROMPT, EXACT, Run())
 
 
+@pytest.mark.long
 def test_scores_that_are_no_numbers_fail_the_take(folders: dict[str, Path]) -> None:
     again = engine(folders["mono"])
     again.generate(PROMPT, EXACT, Run())

@@ -72,10 +72,11 @@ def everything(library: Library) -> set[Path]:
             return files
 
 
+@pytest.mark.long
 def test_processes_that_add_at_once_lose_nothing(library: Library) -> None:
     names = ["one", "two", "three"]
     processes = [run(_ADD_MANY, library.folder, name, 15) for name in names]
-    assert [process.communicate(timeout=300)[1] for process in processes] == [""] * 3
+    assert [process.communicate(timeout=900)[1] for process in processes] == [""] * 3
     titles = {track.title for track in library.search(limit=100, tags=["both"]).tracks}
     assert titles == {f"{name} {index}" for name in names for index in range(15)}
     assert len(on_disk(library)) == 5
@@ -85,7 +86,7 @@ def test_processes_that_add_at_once_lose_nothing(library: Library) -> None:
 
 def test_a_process_killed_between_rename_and_commit_leaves_a_stray_file_only(library: Library) -> None:
     process = run(_DIE_AFTER, library.folder, "dying")
-    process.communicate(timeout=300)
+    process.communicate(timeout=900)
     assert process.returncode == -signal.SIGKILL
     assert [track.title for track in library.search().tracks] == ["dying 0"]
     (stray,) = library.sweep()
@@ -93,6 +94,7 @@ def test_a_process_killed_between_rename_and_commit_leaves_a_stray_file_only(lib
     assert {path.read_bytes() for path in on_disk(library)} == {b"safe"}
 
 
+@pytest.mark.long
 def test_a_process_killed_anywhere_while_adding_leaves_whole_tracks(library: Library) -> None:
     for attempt, wait in enumerate((0.0, 0.005, 0.02)):
         process = run(_ADD_MANY, library.folder, f"run{attempt}", 500)
@@ -100,7 +102,7 @@ def test_a_process_killed_anywhere_while_adding_leaves_whole_tracks(library: Lib
             assert process.poll() is None
         time.sleep(wait)
         process.kill()
-        process.communicate(timeout=300)
+        process.communicate(timeout=900)
     library.sweep()
     assert library.damaged() == ()
     assert on_disk(library) == everything(library)

@@ -114,5 +114,5 @@ class LibraryMachine(RuleBasedStateMachine):
         assert sorted(contents) == sorted({kept.content for kept in self.model.values()})
 
 
-TestLibrary = LibraryMachine.TestCase
+TestLibrary = pytest.mark.long(LibraryMachine.TestCase)
 TestLibrary.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)

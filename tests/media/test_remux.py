@@ -64,6 +64,7 @@ def test_pictures_stay_and_sound_lies_where_it_should(
     assert (info.rate, info.channels, info.tags["title"]) == (48_000, 2, "Füße")
 
 
+@pytest.mark.long
 def test_ten_minutes_do_not_drift(
     tmp_path: Path, make_video: MakeVideo, clicks: Clicks, onsets: Onsets, picture_packets: Packets
 ) -> None:

@@ -47,6 +47,7 @@ def test_its_errors_are_ours(tmp_path: Path, chord: Chord) -> None:
         decode_in_child(tmp_path / "a.wav", tmp_path / "none" / "out.wav")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("limits", "kind"),
     [

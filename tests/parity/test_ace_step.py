@@ -105,11 +105,13 @@ def test_text_to_music_with_everything_said(folder: Path, raw: list[Samples]) ->
     assert np.array_equal(raw[0], theirs(folder, (3,), audio_duration=10.5, guidance_scale=4.0, **said))
 
 
+@pytest.mark.long
 def test_a_batch_of_seeds(folder: Path, raw: list[Samples]) -> None:
     ours(folder, Prompt("calm warm piano", 10.0, 0), (5, 6))
     assert np.array_equal(raw[0], theirs(folder, (5, 6), audio_duration=10.0))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strength", [1.0, 0.4])
 def test_cover(folder: Path, raw: list[Samples], strength: float) -> None:
     source = noise(10.0)
@@ -119,6 +121,7 @@ def test_cover(folder: Path, raw: list[Samples], strength: float) -> None:
     assert np.array_equal(raw[0], theirs(folder, (5,), audio_duration=None, **asked))
 
 
+@pytest.mark.long
 def test_repaint(folder: Path, raw: list[Samples]) -> None:
     source = noise(10.0)
     edit = Edit("repaint", ArrayReader(Audio(source, RATE)), start=2.0, end=5.0)
@@ -132,6 +135,7 @@ def test_repaint(folder: Path, raw: list[Samples]) -> None:
     assert np.array_equal(raw[0], theirs(folder, (5, 6), audio_duration=None, **asked))
 
 
+@pytest.mark.long
 def test_reference(folder: Path, raw: list[Samples]) -> None:
     reference = noise(4.0)
     prompt = Prompt("calm warm piano", 10.0, 0, reference=ArrayReader(Audio(reference, RATE)))

@@ -77,6 +77,7 @@ def test_any_length_and_chunking(tmp_path: Path, seconds: float, batch: int) -> 
     assert_same(ours(tmp_path, sound, batch=batch), theirs(network, sound))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("overlap", [0, 0.1, 0.6, 0.9])
 def test_any_overlap(tmp_path: Path, overlap: float) -> None:
     network = tiny.htdemucs()
@@ -94,6 +95,7 @@ def test_shifts_where_demucs_is_given_the_same_ones(tmp_path: Path, monkeypatch:
     assert_same(ours(tmp_path, sound, seed=5, shifts=2), theirs(network, sound, shifts=2))
 
 
+@pytest.mark.long
 def test_a_specialist_gives_what_the_whole_bag_gives_for_its_stem(tmp_path: Path) -> None:
     networks: list[Network] = [tiny.htdemucs(seed) for seed in range(4)]
     model = MODELS["htdemucs_ft"]
@@ -109,6 +111,7 @@ def test_a_specialist_gives_what_the_whole_bag_gives_for_its_stem(tmp_path: Path
     assert_same(alone, wanted, ["vocals"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("segment", [None, 1.2])
 def test_hybrid_networks_of_any_segment(tmp_path: Path, segment: float | None) -> None:
     network = tiny.hdemucs()
@@ -118,6 +121,7 @@ def test_hybrid_networks_of_any_segment(tmp_path: Path, segment: float | None) -
     assert_same(made, theirs(network, sound, segment=segment or MODELS["hdemucs_mmi"].segment))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mdx", "mdx_extra"])
 def test_a_bag_of_unlike_networks(tmp_path: Path, name: str) -> None:
     networks: list[Network] = [tiny.demucs(1), tiny.hdemucs(2), tiny.demucs(3), tiny.hdemucs(4)]
@@ -130,6 +134,7 @@ def test_a_bag_of_unlike_networks(tmp_path: Path, name: str) -> None:
     assert_same(ours(tmp_path, sound, model=name, segment=1.5, batch=2), wanted)
 
 
+@pytest.mark.long
 def test_every_block_is_heard() -> None:
     """What the other tests compare depends on every block: without any of them the result is clearly another one."""
     network = tiny.htdemucs()
@@ -145,6 +150,7 @@ def test_every_block_is_heard() -> None:
                 assert change > -60, name
 
 
+@pytest.mark.long
 def test_compiled_for_the_processor(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
     network = tiny.htdemucs()

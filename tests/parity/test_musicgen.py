@@ -95,6 +95,7 @@ def test_any_guidance_and_temperature(tmp_path: Path, guidance: float, temperatu
     assert torch.equal(ours(model, 0.5, guidance=guidance, temperature=temperature), wanted)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["mono", "stereo"])
 def test_each_window_is_what_generate_makes_after_the_end_of_the_one_before(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch

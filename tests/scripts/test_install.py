@@ -57,7 +57,7 @@ def sotto(checkout: Path, *words: str, path: str | None = None) -> subprocess.Co
         "PIP_NO_INDEX": "1",
     }
     return subprocess.run(
-        [checkout / "sotto", *words], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [checkout / "sotto", *words], env=environment, capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -65,6 +65,7 @@ def ready(checkout: Path) -> str:
     return (checkout / ".venv" / ".ready").read_text()
 
 
+@pytest.mark.long
 def test_the_first_run_makes_the_environment_and_the_next_uses_it(checkout: Path) -> None:
     first = sotto(checkout, "hello", "a b")
     assert (first.returncode, first.stdout) == (0, "tiny hello a b\n"), first.stderr
@@ -89,6 +90,7 @@ def test_a_changed_project_is_installed_again(checkout: Path) -> None:
     assert ready(checkout) != before
 
 
+@pytest.mark.long
 def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
     (checkout / ".venv" / ".ready").unlink()
     (checkout / ".venv" / "bin" / "sotto").unlink()
@@ -97,6 +99,7 @@ def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
     assert done.stdout == "tiny mended\n"
 
 
+@pytest.mark.long
 def test_a_python_that_is_gone_is_made_anew(checkout: Path) -> None:
     sotto(checkout)
     (checkout / ".venv" / "bin" / "python").unlink()
@@ -106,6 +109,7 @@ def test_a_python_that_is_gone_is_made_anew(checkout: Path) -> None:
     assert done.stdout == "tiny mended\n"
 
 
+@pytest.mark.long
 def test_a_killed_setup_leaves_no_lock(checkout: Path) -> None:
     (checkout / ".venv" / ".ready").unlink()
     environment = os.environ | {"PIP_NO_INDEX": "1"}

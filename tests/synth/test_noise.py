@@ -24,6 +24,7 @@ def test_all_textures_are_there() -> None:
     assert set(TEXTURES) == set(NAMES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_bed_is_level_wide_and_endless(kind: str) -> None:
     made = bed(kind, 0, 20 * RATE)

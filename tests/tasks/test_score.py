@@ -127,6 +127,7 @@ def test_the_music_stays_down_over_a_short_pause(ducked: Outcome, talk: Samples)
     assert rms_db(music, 5.1, 5.9) == pytest.approx(rms_db(music, *FREE) - depth_of(6), abs=1)
 
 
+@pytest.mark.long
 def test_levels_speech_at_minus_sixteen_and_music_below_it_by_what_was_asked(
     tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path
 ) -> None:
@@ -169,6 +170,7 @@ def test_the_threshold_decides_what_lowers_the_music(tmp_path: Path, clip_file: 
     assert dips == [2, 0]
 
 
+@pytest.mark.long
 def test_presets_move_the_music_differently(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
     depths = {
         preset: run(tmp_path / preset, clip_file, music={"path": music_file}, preset=preset).report["depth_db"]
@@ -339,6 +341,7 @@ def test_a_clip_is_separated_once(tmp_path: Path, clip_file: Path, music_file: P
     assert "voices found in the vocals kept from an earlier separation by tone" in notes[1]
 
 
+@pytest.mark.long
 def test_the_first_ready_network_of_the_order_finds_the_voices_unless_none_is_asked_for(
     tmp_path: Path, clip_file: Path, music_file: Path
 ) -> None:
@@ -437,6 +440,7 @@ def test_each_part_of_the_music_is_lowered_by_its_own_amount(
     assert told["lowered_db"] == pytest.approx(whole[FREE] - whole[PHRASES[0]], abs=0.5)
 
 
+@pytest.mark.long
 def test_parts_that_are_not_lowered_are_the_music_to_the_last_bit(
     tmp_path: Path, clip_file: Path, song_file: Path, knowing: Catalog
 ) -> None:
@@ -449,6 +453,7 @@ def test_parts_that_are_not_lowered_are_the_music_to_the_last_bit(
     assert np.array_equal(mixes[0], mixes[2])
 
 
+@pytest.mark.long
 def test_an_engines_own_stems_are_its_musics_parts(tmp_path: Path, clip_file: Path) -> None:
     outcome = run(tmp_path, clip_file, prompt="a calm chord", engine="tone", duck_stems=4, plot=True)
     assert outcome.files["plot"].stat().st_size > 20_000

@@ -218,6 +218,7 @@ def test_nothing_is_kept_where_the_cache_is_not_wanted(tmp_path: Path, shelf: Ca
     assert not split(tmp_path, shelf=shelf).report["cached"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "second", "cached"), [("flac", "wav", True), ("wav", "mp3", True), ("mp3", "flac", False)]
 )

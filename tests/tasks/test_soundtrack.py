@@ -98,6 +98,7 @@ def test_silence_is_no_music(tmp_path: Path) -> None:
         from_file(file(tmp_path, noise(3, level=0)), 6 * RATE, fade_out=3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [1.5, 5.0, 7.123])
 def test_made_music_has_the_exact_length_even_below_an_engines_shortest(tmp_path: Path, seconds: float) -> None:
     found = made(wish(), round(seconds * RATE), ENGINES, TaskRun(scratch=tmp_path))
