@@ -24,6 +24,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sv.Studio:
     return sv.Studio()
 
 
+@pytest.mark.long
 def test_music_can_be_made_scored_with_and_looked_at(studio: sv.Studio, tmp_path: Path) -> None:
     track = sv.generate("calm", duration=5, seed=1, studio=studio)
     clip = tmp_path / "clip.wav"

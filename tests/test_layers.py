@@ -12,7 +12,7 @@ import pytest
 import sottovoce
 
 PACKAGE = Path(sottovoce.__file__).parent
-VALUES = ("version", "machine", "audio", "prompt", "moods", "recipe", "progress", "errors")
+VALUES = ("version", "machine", "plain", "audio", "prompt", "moods", "recipe", "progress", "errors")
 #: What each part may import besides itself.
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, ()),
@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "synth": (*VALUES, "dsp"),
     "composer": (*VALUES, "dsp", "synth"),
     "library": (*VALUES, "dsp", "media", "database"),
+    "jobs": (*VALUES, "database"),
+    "bugs": VALUES,
     "engines": (*VALUES, "dsp", "media", "weights", "composer"),
     "tasks": (*VALUES, "dsp", "media", "engines"),
     "config_file": ("errors", "media"),
@@ -39,10 +41,14 @@ MAY_IMPORT = {
         "weights",
         "database",
         "library",
+        "jobs",
         "engines",
         "tasks",
         "settings",
     ),
+    "worker": (*VALUES, "bugs", "places", "jobs", "engines", "tasks", "settings", "studio"),
+    "daemon": (*VALUES, "bugs", "places", "weights", "library", "engines", "tasks", "settings", "studio", "worker"),
+    "server": (*VALUES, "bugs", "places", "media", "library", "jobs", "engines", "tasks", "settings", "studio"),
     "doctor": (*VALUES, "dsp", "media", "library", "engines", "settings", "studio"),
     "calls": (*VALUES, "library", "tasks", "studio"),
     "cli": (
@@ -57,6 +63,11 @@ MAY_IMPORT = {
         "speeds",
         "studio",
         "doctor",
+        "bugs",
+        "jobs",
+        "worker",
+        "daemon",
+        "server",
     ),
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "service", "factory", "handler", "misc"}

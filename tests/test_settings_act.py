@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from tests import neural_settings
+from tests import neural_settings, serving_settings
 from tests.servers.hub import HubServer, hub_server
 from tests.servers.lalalai import KEY as LALALAI_KEY
 from tests.servers.lalalai import LalalaiServer, lalalai_server
@@ -364,6 +364,7 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "musicgen.api_key": musicgen_key,
     "musicgen.api_key_file": musicgen_key_file,
     **neural_settings.EFFECTS,
+    **serving_settings.EFFECTS,
 }
 
 
@@ -371,7 +372,12 @@ def test_every_setting_has_its_test() -> None:
     assert set(EFFECTS) == {row.key for row in rows()}
 
 
-@pytest.mark.parametrize("key", EFFECTS)
+def _timed(key: str) -> Any:
+    """Sound has to be made, or a server started, to see what these do."""
+    return pytest.param(key, marks=pytest.mark.long) if key.startswith(("audio.", "demucs.", "jobs.", "server.")) else key
+
+
+@pytest.mark.parametrize("key", map(_timed, EFFECTS))
 def test_the_setting_acts(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (
         "LALALAI_API_KEY",

@@ -35,6 +35,14 @@ def cores() -> int:
     return max(1, min(bound, _quota() or bound))
 
 
+def memory() -> int:
+    """Bytes this machine has, or fewer where a container's limit says so."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    granted = limit.read_text(encoding="ascii").strip() if limit.exists() else "max"
+    return whole if granted == "max" else min(whole, int(granted))
+
+
 def free_memory() -> int:
     """Bytes that this process can still take: what the system has to give, or less where a container's limit says so."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

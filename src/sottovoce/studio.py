@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,11 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sottovoce import errors
+from sottovoce.jobs.queue import Queue
 from sottovoce.library.cache import Cache
+from sottovoce.library.tokens import Tokens
 from sottovoce.library.tracks import Library
+from sottovoce.library.uploads import Uploads
 from sottovoce.machine import cores
 from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
-from sottovoce.progress import OnProgress, ignore, rising, within
+from sottovoce.progress import OnProgress, Progress, ignore, rising, within
 from sottovoce.settings import Settings, hub_places, load_settings
 from sottovoce.speeds import Speed, keep_speed, measured, read_speeds
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from sottovoce.audio import Stem
     from sottovoce.dsp.inspect import Inspection
     from sottovoce.engines.catalog import Catalog
+    from sottovoce.jobs.job import Job, Lane
     from sottovoce.library.track import NewTrack, Track
     from sottovoce.recipe import Recipe
     from sottovoce.tasks.outcome import MadeTrack, Outcome
@@ -91,15 +96,30 @@ class Studio:
         return Library.open(self.settings.library_folder(), self.settings.library.database_url)
 
     @cached_property
+    def queue(self) -> Queue:
+        """What is to be done, is being done and was done."""
+        return Queue(self.library.database, max_pending=self.settings.jobs.max_pending)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Who may use this studio's server."""
+        return Tokens(self.library.database)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Files that came in over HTTP."""
+        return Uploads(self.library.database, self.settings.library_folder() / "uploads")
+
+    @cached_property
     def cache(self) -> Cache:
         """Separations that are kept for a while."""
         return Cache(self.settings.library_folder() / "cache")
 
-    def request(self, kind: type[R], fields: Mapping[str, Any]) -> R:
-        """A request of this machine's own user: the fields given, and the settings' values for those that are not."""
+    def request(self, kind: type[R], fields: Mapping[str, Any], *, local: bool = True) -> R:
+        """A request: the fields given, and the settings' values for those that are not. Paths are this machine's own user's (`local`) to name."""
         from sottovoce.tasks.request import validate
 
-        return validate(kind, {**self._defaults(kind, fields), **fields}, local=True)
+        return validate(kind, {**self._defaults(kind, fields), **fields}, local=local)
 
     def run(
         self,
@@ -110,44 +130,52 @@ class Studio:
         files: Mapping[str, Path] = NOWHERE,
     ) -> Done:
         """Do a request now: tracks go into the library, other stems into the folder `into`, files to the paths given by name."""
+        self.cache.sweep()
+        with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
+            outcome = self.perform(request, within(rising(progress), 0, 98), scratch)
+            progress(Progress("publish", 98))
+            return self.publish(outcome, getattr(request, "source", None), into, files)
+
+    def perform(self, request: Request, progress: OnProgress, scratch: Path) -> Outcome:
+        """Do a request and leave what was made in the folder `scratch`: nothing is filed before `publish`."""
         from threadpoolctl import threadpool_limits
 
         from sottovoce.tasks import TASKS
         from sottovoce.tasks.outcome import TaskRun
 
-        self.cache.sweep()
-        with scratch_folder(self.settings.library_folder() / "scratch") as scratch:
-            run = TaskRun(
-                within(rising(progress), 0, 98),
-                threads=cores(),
-                credentials=self.settings.credentials(),
-                scratch=scratch,
-                locate=self.locate,
-                shelf=self.cache,
-            )
-            # The same sums in the same order give the same bits; and the products are small, so that waiting threads only spin.
-            with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
-                outcome = TASKS[request.kind].function(request, self.engines, run)
-            run.report("publish", 100)
-            speed = measured(outcome.report)
-            if speed is not None:
-                keep_speed(self._speed_file, speed)
-            delivered = {name: deliver(path, files.get(name)) for name, path in outcome.files.items()}
-            return self.publish(replace(outcome, files=delivered), getattr(request, "source", None), into)
+        run = TaskRun(
+            progress,
+            threads=cores(),
+            credentials=self.settings.credentials(),
+            scratch=scratch,
+            locate=self.locate,
+            shelf=self.cache,
+        )
+        # The same sums in the same order give the same bits; and the products are small, so that waiting threads only spin.
+        with threadpool_limits(1, user_api="blas"):  # type: ignore[no-untyped-call]
+            outcome = TASKS[request.kind].function(self._with_take(request), self.engines, run)
+        speed = measured(outcome.report)
+        if speed is not None:
+            keep_speed(self._speed_file, speed)
+        return outcome
 
     def score(self, request: Score, output: Path, progress: OnProgress = ignore, *, plot: Path | None = None) -> Done:
-        """Score a clip into the file `output`, and draw the plot if it is asked for; takes are filed under the clip."""
+        """Score a clip into the file `output`, and draw the plot if it is asked for."""
         path = self.locate(request.source)
         if request.format is None and output.suffix:
             request = request.model_copy(update={"format": output.suffix[1:].lower()})
-        if request.take is not None and request.music is None:
-            request = request.model_copy(update={"music": self._earlier_take(path, request.take)})
         for target in [output, *([plot] if plot else [])]:
             check_place(target)
             check_apart(target, path)
-        done = self.run(request, progress, files={"output": output, **({"plot": plot} if plot else {})})
-        clip = clip_tag(path)
-        return replace(done, tracks=tuple(self.library.tag(track.id, clip) for track in done.tracks))
+        return self.run(request, progress, files={"output": output, **({"plot": plot} if plot else {})})
+
+    def _with_take(self, request: Request) -> Request:
+        """A score that asks for an earlier take, with that take as its music."""
+        from sottovoce.tasks.score import Score
+
+        if not isinstance(request, Score) or request.take is None or request.music is not None:
+            return request
+        return request.model_copy(update={"music": self._earlier_take(self.locate(request.source), request.take)})
 
     def _earlier_take(self, clip: Path, number: int) -> TrackRef:
         """The newest take of that number made for a clip; TrackNotFound says how takes are made."""
@@ -161,11 +189,21 @@ class Studio:
             )
         return TrackRef(track=page.tracks[0].id)
 
-    def publish(self, outcome: Outcome, source: Source | None, into: Path | None) -> Done:
-        """File the tracks and the stems of a library track; move other stems into their folder."""
+    def publish(
+        self,
+        outcome: Outcome,
+        source: Source | None = None,
+        into: Path | None = None,
+        files: Mapping[str, Path] = NOWHERE,
+    ) -> Done:
+        """File the tracks, those of a score under their clip, and the stems of a library track.
+
+        Other stems and files are moved into the folder `into`, or to the paths given by name.
+        """
         from sottovoce.tasks.request import TrackRef
 
-        tracks = tuple(self.library.add(_new_track(track)) for track in outcome.tracks)
+        tags = (clip_tag(self.locate(source)),) if outcome.kind == "score" and source is not None else ()
+        tracks = tuple(self.library.add(_new_track(track, tags)) for track in outcome.tracks)
         stems: Mapping[Stem, Path] = outcome.stems
         if stems and isinstance(source, TrackRef):
             engine = outcome.report["engine"]
@@ -173,13 +211,27 @@ class Studio:
             stems = {stem: path for stem, path in self.library.stems(source.track, engine).items() if stem in stems}
         else:
             stems = {stem: self._delivered(path, into, source) for stem, path in stems.items()}
-        return Done(outcome.kind, outcome.report, tracks, stems, outcome.files)
+        made = {
+            name: deliver(path, files.get(name) or (into and into / path.name)) for name, path in outcome.files.items()
+        }
+        return Done(outcome.kind, outcome.report, tracks, stems, made)
 
     def _delivered(self, path: Path, into: Path | None, source: Source | None) -> Path:
         target = None if into is None else into / path.name
         if target is not None and source is not None:
             check_apart(target, self.locate(source))
         return deliver(path, target)
+
+    def submit(self, request: Request, *, owner: str = "", lane: Lane | None = None, key: str | None = None) -> Job:
+        """File a request as a job, for a worker to do; what it leaves lies in `job_folder`."""
+        fields = request.model_dump(mode="json", exclude={"kind"}, exclude_unset=True)
+        seedless = "seed" in type(request).model_fields and getattr(request, "seed", None) is None
+        settled = {"seed": secrets.randbits(32)} if seedless else {}
+        return self.queue.submit(request.kind, fields, owner=owner, lane=lane, key=key, settled=settled)
+
+    def job_folder(self, job: str) -> Path:
+        """Where the files of a job lie that are no tracks."""
+        return self.settings.library_folder() / "jobs" / job
 
     def replay(self, recipe: Recipe, progress: OnProgress = ignore) -> Done:
         """Make a track again as its recipe says, with the same engine and seed."""
@@ -234,7 +286,7 @@ class Studio:
             return self.library.get(source.track).audio
         if isinstance(source, KnownFile):
             return self._known(source)
-        raise errors.UploadNotFound(f"there is no upload {source.upload}")
+        return self.uploads.path(source.upload)
 
     def _known(self, source: KnownFile) -> Path:
         """The file a recipe names by its content, if the library holds it."""
@@ -256,7 +308,7 @@ class Studio:
 
     def close(self) -> None:
         """Give back what the engines and the library hold."""
-        for part in ("engines", "library"):
+        for part in ("engines", "queue", "library"):
             if part in self.__dict__:
                 self.__dict__.pop(part).close()
 
@@ -313,7 +365,8 @@ def _wish_of(recipe: Recipe) -> dict[str, Any]:
     return recipe.request | {"engine": recipe.engine.name, "seed": seed, "versions": versions, "options": options}
 
 
-def _new_track(track: MadeTrack) -> NewTrack:
+def _new_track(track: MadeTrack, tags: tuple[str, ...]) -> NewTrack:
     from sottovoce.library.track import made
 
-    return made(track.title, track.audio, track.recipe, stems=track.stems, midi=track.midi, tags=track.tags)
+    labels = (*track.tags, *tags)
+    return made(track.title, track.audio, track.recipe, stems=track.stems, midi=track.midi, tags=labels)

@@ -115,6 +115,7 @@ def test_a_folder_is_no_file(home: Home, command: tuple[str, ...]) -> None:
     assert (answer.code, answer.json["error"]["code"]) == (2, "INPUT_UNREADABLE")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "audio"),
     [

@@ -85,6 +85,7 @@ def test_text_output_says_what_was_made_by_whom(quick: SameProcess) -> None:
     assert "seed 7" in answer.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_leaves_nothing(home: Home, sent: signal.Signals) -> None:
     work = home.start("generate", "x", "--engine", "tone", "--option", "delay=900", "-o", "x.flac", "--json")

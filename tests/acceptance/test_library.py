@@ -11,6 +11,7 @@ from tests.acceptance.home import Home, SameProcess
 from sottovoce.media.decode import decode
 
 
+@pytest.mark.long
 def test_import_find_rate_tag_export_and_remove(home: Home) -> None:
     home.done("generate", "x", "--engine", "tone", "--duration", "6", "--seed", "1", "-o", "mine.mp3")
     (home.work / "mine.sotto.json").unlink()

@@ -37,6 +37,7 @@ def holiday(home: Home, clips: Path, make_video: MakeVideo) -> Path:
     return make_video(home.work / "holiday.mp4", 24.0, cuts=(8.0, 16.0), audio=Audio(sound, RATE))
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_a_video_gets_music_that_is_soft_under_speech(home: Home, holiday: Path) -> None:
     report = home.done("score", "holiday.mp4", "-o", "out.mp4", "--seed", "7", "--plot", "duck.png")

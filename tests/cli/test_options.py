@@ -9,7 +9,7 @@ from sottovoce.cli.options import parse_pairs, parse_scenes
 
 
 def test_scenes_are_a_second_a_mood_and_words() -> None:
-    assert parse_scenes(["0:calm", "45.5:tense: low strings ", "90::only: words"]) == [
+    assert parse_scenes(["0:calm", "45.5:dramatic: low strings ", "90::only: words"]) == [
         {"start": 0.0, "mood": "calm", "words": None},
         {"start": 45.5, "mood": "dramatic", "words": "low strings"},
         {"start": 90.0, "mood": None, "words": "only: words"},

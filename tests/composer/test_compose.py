@@ -82,6 +82,7 @@ def test_seeds_differ_much() -> None:
         assert len(one & other) / max(len(one), len(other)) < 0.65
 
 
+@pytest.mark.long
 def test_the_same_brief_gives_the_same_piece_in_every_process() -> None:
     code = (
         "import hashlib; from sottovoce.composer.brief import Brief; from sottovoce.composer.compose import compose\n"

@@ -32,6 +32,7 @@ def share_found(found: tuple[int, ...], wanted: list[int], within: int) -> float
     return float(np.mean([min((abs(at - place) for at in found), default=RATE) <= within for place in wanted]))
 
 
+@pytest.mark.long
 @pytest.mark.clips
 @pytest.mark.parametrize("name", MUSIC)
 def test_real_music_has_none(clip: Clip, name: str) -> None:

@@ -26,6 +26,7 @@ def codes(found: Inspection, *, hard: bool = True) -> set[str]:
     return {fault.code for fault in found.faults if fault.hard == hard}
 
 
+@pytest.mark.long
 @pytest.mark.clips
 @pytest.mark.parametrize(
     "name",
@@ -46,6 +47,7 @@ def test_real_recordings_pass_once_limited(clip: Callable[[str], Samples], name:
     assert "MONOTONOUS" not in codes(found, hard=False)
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_each_defect_is_named_and_placed(take: Samples) -> None:
     def after(change: Callable[[Samples], object]) -> Inspection:

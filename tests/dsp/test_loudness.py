@@ -75,6 +75,7 @@ def test_surround_weights_agree_with_ffmpeg() -> None:
     assert integrated(sound, 48_000) == pytest.approx(ffmpeg_ebur128(sound, 48_000, "5.1")["I"], abs=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.clips
 @pytest.mark.parametrize("name", ["music_energetic_electronic_2.opus", "speech_jfk.flac", "song_demucs_test.mp3"])
 def test_real_clips_agree_with_ffmpeg(clip: Callable[[str], Samples], name: str) -> None:

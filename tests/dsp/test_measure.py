@@ -32,6 +32,7 @@ def test_a_reader_and_its_samples_measure_the_same() -> None:
     assert measure(ArrayReader(audio)) == measure(audio)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [1000, 131_070, 131_071, 131_072, 300_000])
 @pytest.mark.parametrize("length", [2, 3, 7])
 def test_clipping_is_counted_in_runs_even_across_blocks(at: int, length: int) -> None:

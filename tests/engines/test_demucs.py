@@ -136,6 +136,7 @@ def test_no_sound_at_all_gives_no_stems(folder: Path) -> None:
     assert stems == {}
 
 
+@pytest.mark.long
 def test_the_same_again_is_bit_identical_and_shifts_follow_the_seed(folder: Path) -> None:
     source = noise(2, 60_000)
     one, other, next_seed = (split(folder, source, seed, shifts=1)[0] for seed in (3, 3, 4))
@@ -146,6 +147,7 @@ def test_the_same_again_is_bit_identical_and_shifts_follow_the_seed(folder: Path
         assert np.abs(one[stem] - next_seed[stem]).max() > 1e-6
 
 
+@pytest.mark.long
 def test_a_segment_is_refused_for_a_transformer_with_the_reason_and_its_maximum(folder: Path) -> None:
     with pytest.raises(errors.InvalidParameter, match=r"chunks of 1 s.*mdx and hdemucs"):
         split(folder, noise(2, 1000), segment=12)

@@ -129,6 +129,7 @@ def split(folder: Path, **options: Any) -> tuple[dict[Stem, Samples], Separation
     return {stem: audio.samples for stem, audio in sink.stems().items()}, done
 
 
+@pytest.mark.long
 def test_the_recipe_and_the_notes_say_it(small: Path) -> None:
     many, said = split(small, batch=5)
     one, silent = split(small, batch=1)

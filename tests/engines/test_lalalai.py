@@ -169,6 +169,7 @@ def test_the_key_goes_to_the_service_alone_and_into_no_log(bench: Bench, caplog:
     assert KEY not in str(bench.memo)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "place", ["https://evil.example", "http://127.0.0.1:1", "file:///etc", "http://user@127.0.0.1"]
 )
@@ -179,6 +180,7 @@ def test_results_elsewhere_are_not_fetched(bench: Bench, place: str) -> None:
     assert not bench.service.count("vocals")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["500", "429", "lose", "html", "internal_error"])
 @pytest.mark.parametrize("word", ["upload", "stem_separator", "check", "minutes_left"])
 def test_a_call_that_fails_in_passing_costs_nothing(bench: Bench, word: str, fault: Any) -> None:

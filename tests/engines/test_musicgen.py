@@ -101,6 +101,7 @@ def told(folder: Path) -> str:
     return " ".join(hashlib.sha256(take.audio.samples.tobytes()).hexdigest() for take in takes)
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bits_in_another_process(folders: dict[str, Path]) -> None:
     program = (
         "import sys, pathlib; from tests.engines.test_musicgen import told; print(told(pathlib.Path(sys.argv[1])))"
@@ -110,6 +111,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(folders: dict[str,
     assert there.strip() == told(folders["mono"])
 
 
+@pytest.mark.long
 def test_fast_is_bfloat16_and_near_enough_to_be_music(folders: dict[str, Path]) -> None:
     made = engine(folders["mono"]).generate(PROMPT, MusicgenOptions(precision="fast"), Run())
     assert made.precision == "bfloat16"
@@ -270,6 +272,7 @@ def test_a_folder_of_ones_own_is_known_by_its_hash(folders: dict[str, Path]) -> 
     assert str(folders["mono"].parent) not in str(made)
 
 
+@pytest.mark.long
 def test_damaged_weights_are_said_to_be(folders: dict[str, Path], tmp_path: Path) -> None:
     broken = tiny.copied(folders["mono"], tmp_path / "broken")
     weights = broken / "model.safetensors"

@@ -283,6 +283,7 @@ def test_without_weights_it_says_what_to_type() -> None:
     assert "sotto models pull acestep-5hz-lm-4b" in refused.value.hint
 
 
+@pytest.mark.long
 def test_the_writer_keeps_what_was_asked_for(folder: Path) -> None:
     writer = AceStepWriter(AceStepConfig(use_lm=True, device="cpu"), tiny_planner.Shelf(folder))
     assert writer.unavailable() is None

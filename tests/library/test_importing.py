@@ -101,6 +101,7 @@ def test_folders_are_searched_for_music(library: Library, tmp_path: Path) -> Non
         library.music_files([tmp_path / "empty"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "bpm", "key"),
     [("music_calm_acoustic_1.opus", 68, "C major"), ("music_nostalgic_acoustic_1.opus", 78, "F minor")],
@@ -111,6 +112,7 @@ def test_real_music_is_measured_right(library: Library, clips: Path, name: str, 
     assert track.key == key
 
 
+@pytest.mark.long
 def test_speech_has_no_tempo_and_no_key(library: Library, clips: Path) -> None:
     track = library.import_file(clips / "speech_jfk.flac")
     assert (track.bpm, track.key) == (None, None)

@@ -77,6 +77,7 @@ def test_words_find(find: Find, text: str, titles: set[str]) -> None:
     assert find(text=text) == titles
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from(list("\"'*-:^()+{}~\\%_ \0")), max_size=40))
 def test_no_text_is_an_error(library: Library, text: str) -> None:

@@ -153,6 +153,7 @@ def test_a_video_without_sound(tmp_path: Path, make_video: MakeVideo) -> None:
         FileReader(make_video(tmp_path / "mute.mp4"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "flac"])
 def test_a_file_cut_short_says_so(tmp_path: Path, make_video: MakeVideo, chord: Chord, ending: str) -> None:
     path = tmp_path / f"a.{ending}"

@@ -48,6 +48,7 @@ def test_a_round_trip_keeps_length_and_sound(
     assert snr(sound.samples, heard.samples) > least
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOSSY)
 @pytest.mark.parametrize("frames", [100, 576, 1105, 1152, 1153, 2047, 2048, 2257, 48_001])
 def test_lossy_files_have_their_exact_length(tmp_path: Path, chord: Chord, name: str, frames: int) -> None:
@@ -86,6 +87,7 @@ def test_one_sample_is_a_file(tmp_path: Path) -> None:
         assert FileReader(path).frames == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "subtype"),
     [
@@ -141,6 +143,7 @@ def test_full_scale_is_clipped_not_wrapped(tmp_path: Path) -> None:
         assert decode(path).samples[0] == pytest.approx([1, -1, 1, -1], abs=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["wav", "flac", *LOSSY])
 def test_the_same_sound_gives_the_same_bytes(tmp_path: Path, chord: Chord, name: str) -> None:
     for half in ("a", "b"):
@@ -148,6 +151,7 @@ def test_the_same_sound_gives_the_same_bytes(tmp_path: Path, chord: Chord, name:
     assert (tmp_path / f"a.{name}").read_bytes() == (tmp_path / f"b.{name}").read_bytes()
 
 
+@pytest.mark.long
 def test_a_bitrate_is_obeyed(tmp_path: Path, chord: Chord) -> None:
     noise = Audio(np.random.default_rng(0).normal(0, 0.1, (2, 192_000)).astype(np.float32), 48_000)
     for name in ("mp3", "m4a", "opus"):
@@ -220,6 +224,7 @@ except DiskFull as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["wav", "flac", "mp3", "m4a", "opus"])
 def test_no_room_leaves_nothing(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"a.{name}"
@@ -228,6 +233,7 @@ def test_no_room_leaves_nothing(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_odd_names(tmp_path: Path, chord: Chord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = [

@@ -50,6 +50,7 @@ def test_a_flash_and_a_pan_are_no_cuts(tmp_path: Path) -> None:
     assert cuts(tmp_path / "a.mp4") == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("sparing")
 @pytest.mark.parametrize("gop", [10, 25])
 def test_cuts_of_a_long_video_are_found_between_key_pictures(tmp_path: Path, make_video: MakeVideo, gop: int) -> None:
@@ -90,6 +91,7 @@ def test_a_key_picture_out_of_turn_is_a_cut(tmp_path: Path) -> None:
     assert [cut.seconds for cut in cuts(tmp_path / "a.mp4")] == pytest.approx([4.7])
 
 
+@pytest.mark.long
 def test_a_glance_is_small_even_and_bounded(tmp_path: Path, make_video: MakeVideo) -> None:
     path = make_video(tmp_path / "a.mp4", 12, cuts=[6], size=(160, 90))
     pictures = glance(path, width=32, most=50)
@@ -104,6 +106,7 @@ def test_a_glance_is_small_even_and_bounded(tmp_path: Path, make_video: MakeVide
     assert pictures[-1].pixels[-1, -1] == pytest.approx([190, 60, 40], abs=12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "webm"])
 def test_keyframes_are_where_they_should_be(tmp_path: Path, make_video: MakeVideo, ending: str) -> None:
     path = make_video(tmp_path / f"a.{ending}", 10, cuts=[5], size=(128, 72), gop=30)

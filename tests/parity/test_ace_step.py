@@ -89,6 +89,7 @@ def _plain_caption(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sottovoce.engines.ace_step.request.ace_step_caption", lambda prompt: prompt.words)
 
 
+@pytest.mark.long
 def test_text_to_music_with_everything_said(folder: Path, raw: list[Samples]) -> None:
     prompt = Prompt(
         "calm warm piano",

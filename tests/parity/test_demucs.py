@@ -68,6 +68,7 @@ def assert_same(made: dict[Stem, Samples], wanted: dict[Stem, Samples], stems: S
         assert np.abs(wanted[stem]).max() > 100 * CLOSE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("seconds", [0.0003, 0.4, 1, 1.75, 3.3])
 def test_any_length_and_chunking(tmp_path: Path, seconds: float, batch: int) -> None:

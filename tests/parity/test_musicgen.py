@@ -72,6 +72,7 @@ def ours(model: Model, seconds: float, *, guidance: float = 3.0, temperature: fl
         )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["mono", "stereo", "melody"])
 def test_the_tokens_and_the_sound_are_those_of_generate(tmp_path: Path, kind: str) -> None:
     theirs = Theirs(kind)
@@ -86,6 +87,7 @@ def test_the_tokens_and_the_sound_are_those_of_generate(tmp_path: Path, kind: st
     assert np.abs(heard - sound).max() <= CLOSE * np.abs(sound).max()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("guidance", "temperature"), [(1.0, 1.0), (6.5, 1.0), (3.0, 0.7)])
 def test_any_guidance_and_temperature(tmp_path: Path, guidance: float, temperature: float) -> None:
     theirs = Theirs("mono")
@@ -113,6 +115,7 @@ def test_each_window_is_what_generate_makes_after_the_end_of_the_one_before(
     assert torch.equal(ours(model, 1.1), wanted)
 
 
+@pytest.mark.long
 def test_a_melody_is_followed_as_generate_follows_its_features(tmp_path: Path) -> None:
     theirs = Theirs("melody")
     model = loaded(tmp_path, theirs)
@@ -125,6 +128,7 @@ def test_a_melody_is_followed_as_generate_follows_its_features(tmp_path: Path) -
     assert not torch.equal(made, ours(model, 0.8))
 
 
+@pytest.mark.long
 def test_pieces_of_the_codec_join_to_what_it_decodes_at_once(tmp_path: Path) -> None:
     theirs = Theirs("mono")
     model = loaded(tmp_path, theirs)

@@ -42,6 +42,7 @@ def test_sound_is_finite_stereo_and_ends_in_silence(name: str, seconds: float) -
     assert np.abs(made[:, -4:]).max() < 1e-3 * np.abs(made).max()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PITCHED)
 @pytest.mark.parametrize("shift", [-5, 0, 7])
 def test_pitch_is_right_within_eight_cents(name: str, shift: int) -> None:

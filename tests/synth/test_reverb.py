@@ -44,6 +44,7 @@ def test_echoes_come_in_time_and_get_quieter() -> None:
     assert response[: round(0.4 * RATE)].max() < 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sends", "longest", "frames"), [(1, 3_000, 60_000), (3, 9_000, 300_000), (5, 300_000, 500_000)]
 )

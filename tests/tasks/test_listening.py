@@ -68,6 +68,7 @@ def test_speech_is_brought_to_minus_sixteen(babble: Babble) -> None:
     assert integrated(spoken, RATE) + level.gain_db == pytest.approx(-16, abs=0.7)
 
 
+@pytest.mark.long
 def test_rare_speech_in_loud_noise_is_measured_without_the_noise(babble: Babble) -> None:
     quiet, noisy = (
         voice_level(heard(with_talk(babble, room(60, level), 30, gain=0.5))).gain_db for level in (1e-4, 1e-2)

@@ -97,6 +97,7 @@ def test_the_music_is_lowered_under_speech_by_what_was_asked(ducked: Outcome, ta
         assert rms_db(music, start, end) == pytest.approx(rms_db(music, *FREE) - depth_of(6), abs=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ratio", [3.0, 12.0])
 def test_another_ratio_is_another_depth(
     tmp_path: Path, talk: Samples, clip_file: Path, music_file: Path, ratio: float
@@ -158,6 +159,7 @@ def test_fades_are_as_long_as_asked(tmp_path: Path, talk: Samples, clip_file: Pa
     assert rms_db(music, 15.99, 16) < level - 30
 
 
+@pytest.mark.long
 def test_the_threshold_decides_what_lowers_the_music(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
     dips = [
         len(
@@ -313,6 +315,7 @@ def test_a_video_without_sound_gets_music_and_one_with_nothing_to_do_is_refused(
         run(tmp_path / "none", silent, no_music=True)
 
 
+@pytest.mark.long
 def test_voices_are_found_in_the_stem_of_a_separator(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
     # Its vocals are 0.4 of the whole, and the threshold is about them.
     outcome = run(tmp_path, clip_file, music={"path": music_file}, separator="tone", ducking_threshold=0.4 * 0.02)
@@ -402,6 +405,7 @@ def stem_levels(music: Samples, stems: dict[Stem, Samples], start: float, end: f
     return {str(stem): decibels(abs(float(gain))) for stem, gain in zip(stems, gains, strict=True)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("count", "ratios"),
     [
@@ -463,6 +467,7 @@ def test_an_engines_own_stems_are_its_musics_parts(tmp_path: Path, clip_file: Pa
     assert sorted(outcome.tracks[0].stems) == ["bass", "harmony", "melody"]
 
 
+@pytest.mark.long
 def test_the_plot_is_a_picture(tmp_path: Path, clip_file: Path, music_file: Path) -> None:
     plot = run(tmp_path, clip_file, music={"path": music_file}, plot=True).files["plot"]
     with av.open(str(plot)) as picture:
@@ -478,6 +483,7 @@ def test_a_real_voice_gets_its_music_out_of_the_way(tmp_path: Path, clips: Path)
     assert outcome.report["dips"][0]["end"] == pytest.approx(10.7, abs=0.4)
 
 
+@pytest.mark.long
 @pytest.mark.clips
 def test_the_soundtrack_steps_aside_for_a_singer(tmp_path: Path, clips: Path) -> None:
     report = run(tmp_path, clips / "singing_vocadito_10.wav", prompt="calm", engine="tone").report

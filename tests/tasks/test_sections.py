@@ -64,6 +64,7 @@ def test_the_beat_goes_on_and_the_length_is_exact() -> None:
     assert [section.name for section in made.sections] == ["part 1", "part 2", "part 3"]
 
 
+@pytest.mark.long
 def test_a_change_of_mood_is_a_section_of_the_music() -> None:
     plan = pieces(40, 600, 5, (Scene(start=0, mood="calm"), Scene(start=20, mood="happy")))
     made = in_sections(cast("Generator", Composer()), Prompt("piano", 40.0, 3), plan, ComposerOptions(), Run())
@@ -72,6 +73,7 @@ def test_a_change_of_mood_is_a_section_of_the_music() -> None:
     assert made.sections[1].start == pytest.approx(20, abs=2.5)
 
 
+@pytest.mark.long
 def test_the_same_seed_is_the_same() -> None:
     plan, prompt = pieces(30, 25, 5), Prompt("x", 30.0, 5)
     one, other = (

@@ -194,6 +194,7 @@ def test_the_same_is_separated_once(tmp_path: Path, shelf: Cache) -> None:
     assert "kept" in again.report["notes"][-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "other",
     [

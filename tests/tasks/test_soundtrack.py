@@ -107,6 +107,7 @@ def test_made_music_has_the_exact_length_even_below_an_engines_shortest(tmp_path
     assert np.isfinite(found.lufs)
 
 
+@pytest.mark.long
 def test_every_version_is_a_take_with_a_seed_and_a_tag_of_its_own(tmp_path: Path) -> None:
     found = made(wish(versions=3), 6 * RATE, ENGINES, TaskRun(scratch=tmp_path))
     assert [take.recipe.seed for take in found.takes] == [5, 6, 7]

@@ -138,6 +138,7 @@ def test_a_server_that_stays_busy_is_given_up_with_what_is_here(tmp_path: Path, 
     assert contents(slow.pull("tiny")) == [A, B]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["flip", "short", "long"])
 @pytest.mark.parametrize("known", [True, False])
 def test_a_wrong_file_is_refused_and_leaves_nothing(tmp_path: Path, hub: HubServer, fault: str, known: bool) -> None:

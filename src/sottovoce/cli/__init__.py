@@ -24,6 +24,11 @@ COMMANDS = {
     "mood": "Say what the pictures and the sound of a video suggest.",
     "inspect": "Check any audio file as every result is checked.",
     "library": "Your tracks: list, search, play, rate, tag, export, import, remove.",
+    "jobs": "What is to be done, is being done and was done: list, show, watch, cancel, retry.",
+    "serve": "Serve this studio over HTTP, with a worker.",
+    "worker": "Work on the jobs of a library.",
+    "daemon": "Serve an editor: JSON-RPC on standard input and output.",
+    "token": "Who may use the server: create, list, revoke.",
     "replay": "Make a track again from its recipe, and prove it is the same.",
     "models": "The weights of neural engines: list, pull, verify, remove.",
     "engines": "What is here, what it can do, and what the rest needs.",
@@ -109,7 +114,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _translated(error: Exception) -> SottovoceError:
     """Wrong usage in Typer's words, a lost disk or input in ours, and anything else as a bug with its trace in the log."""
-    from sottovoce.cli.render import bug
+    from sottovoce.bugs import bug
 
     if isinstance(error, TyperException):
         return InvalidParameter(

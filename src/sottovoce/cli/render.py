@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-import traceback
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sottovoce.errors import DiskFull, Internal, SottovoceError
+from sottovoce.errors import SottovoceError
+from sottovoce.plain import plain
 from sottovoce.progress import OnProgress, Progress, ignore
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ def show(value: Mapping[str, Any], text: str, *, as_json: bool) -> None:
 
 def to_json(value: Any) -> str:
     """JSON with paths as text; numbers that JSON lacks (infinite loudness of silence) become null."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
+    return json.dumps(plain(value), ensure_ascii=False, indent=2)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -97,50 +94,13 @@ def show_error(error: SottovoceError, *, as_json: bool) -> None:
     sys.stderr.write(f"sotto: {error.message}\n" + (f"       {error.hint}\n" if error.hint else ""))
 
 
-def bug(error: Exception) -> SottovoceError:
-    """An error that nobody foresaw, as one of ours: its trace goes to the log file, its id into the message."""
-    if isinstance(error, OSError) and error.errno == 28:
-        return DiskFull(f"the disk is full: {error.filename or 'no file named'}")
-    name = uuid.uuid4().hex[:8]
-    trace = "".join(traceback.format_exception(error))
-    try:
-        place = _write_log(name, trace)
-    except OSError as unwritable:
-        sys.stderr.write(f"no log file can be written: {unwritable}\n{trace}")
-        place = "standard error"
-    return Internal(
-        f"this is a bug: {type(error).__name__}: {error}",
-        hint=f"Please report it with the log entry {name} in {place}.",
-        details={"log_id": name},
-    )
-
-
 def clock(seconds: float) -> str:
     """Seconds as m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 
-def _write_log(name: str, trace: str) -> str:
-    from platformdirs import user_log_path
-
-    path = user_log_path("sottovoce", ensure_exists=True) / "sotto.log"
-    with path.open("a", encoding="utf-8") as log:
-        log.write(f"--- {name}\n{trace}\n")
-    return str(path)
-
-
 def _console(stream: Any, *, width: int | None = None) -> Console:
     from rich.console import Console
 
     return Console(file=stream, highlight=False, width=width)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value

@@ -1,4 +1,4 @@
-"""The tables of the library, portable between SQLite and Postgres; migrations make them, a test compares both.
+"""The tables of the library and of its jobs, portable between SQLite and Postgres; migrations make them, a test compares both.
 
 Full-text search stands in the migrations alone: on SQLite it is the virtual table `tracks_fts`, kept by triggers.
 """
@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -93,4 +94,87 @@ tags = Table(
     Column("track", ForeignKey("tracks.number", ondelete="CASCADE"), primary_key=True),
     Column("name", String(64), primary_key=True),
     Index("ix_tags_name", "name"),
+)
+
+#: What is to be done, is being done and was done. `number` counts up; `owner` is a token's id, empty for this machine's own user; `key` is the
+#: caller's Idempotency-Key and `digest` the hash of the request it came with. JSON: `request`, `error`, `result`.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("owner", String(64), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("lane", String(12), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("key", String(255)),
+    Column("digest", String(64), nullable=False),
+    Column("percent", Float, nullable=False),
+    Column("stage", String(60)),
+    Column("step", Integer),
+    Column("total", Integer),
+    Column("eta", Float),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String(120)),
+    Column("error", Text),
+    Column("result", Text),
+    Column("created", String(32), nullable=False),
+    Column("started", String(32)),
+    Column("ended", String(32)),
+    UniqueConstraint("owner", "key", name="uq_jobs_owner_key"),
+    Index("ix_jobs_state", "state", "lane", "number"),
+    Index("ix_jobs_owner", "owner", "number"),
+)
+
+#: What happened to jobs, in order: `seq` counts up over all of them, so that a listener knows what it has not seen.
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("job", ForeignKey("jobs.number", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("json", Text, nullable=False),
+    Index("ix_job_events_job", "job", "seq"),
+    sqlite_autoincrement=True,
+)
+
+#: Who may come in over HTTP: the token itself is never kept, only its hash.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(8), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("created", String(32), nullable=False),
+    Column("used", String(32)),
+)
+
+#: Browsers that have shown a token; they go with it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("token", ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("expires", String(32), nullable=False),
+    Index("ix_sessions_token", "token"),
+)
+
+#: Files that came in over HTTP, kept in `uploads/` under their id until nothing needs them.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("rate", Integer),
+    Column("channels", Integer),
+    Column("created", String(32), nullable=False),
+    Index("ix_uploads_created", "created"),
 )

@@ -41,6 +41,11 @@ class Library:
         folder = folder.expanduser().absolute()
         return cls(open_database(folder, database_url), folder)
 
+    @property
+    def database(self) -> Engine:
+        """The database its rows are in; what else belongs to the library is kept there too."""
+        return self._database
+
     def close(self) -> None:
         """Give the database's connections back."""
         self._database.dispose()

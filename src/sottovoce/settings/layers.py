@@ -31,6 +31,7 @@ _PATHS = (
     "ace_step.api_key_file",
     "musicgen.api_key_file",
     "llm.api_key_file",
+    "server.token_file",
 )
 
 

@@ -20,6 +20,7 @@ from sottovoce.settings.engines import (
     key_of,
 )
 from sottovoce.settings.section import Folder, Section
+from sottovoce.settings.serving import JobSettings, ServerSettings
 
 
 def _engine_names(value: object) -> object:
@@ -146,6 +147,8 @@ class Settings(Section):
     ace_step: AceStepSettings = Field(default_factory=AceStepSettings)
     musicgen: MusicgenSettings = Field(default_factory=MusicgenSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
 
     def library_folder(self) -> Path:
         """The folder of the library; left out, the system's place for a user's data."""

@@ -28,11 +28,16 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """Every setting, for its documentation."""
-    for name, section in Settings.model_fields.items():
-        assert isinstance(section.annotation, type)
-        assert issubclass(section.annotation, Section)
-        for key, field in section.annotation.model_fields.items():
-            yield Row(f"{name}.{key}", _type(field), _range(field), _default(field), field.description or "")
+    return _rows(Settings, "")
+
+
+def _rows(section: type[Section], prefix: str) -> Iterator[Row]:
+    for name, field in section.model_fields.items():
+        key, kind = prefix + name, field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _rows(kind, f"{key}.")
+        else:
+            yield Row(key, _type(field), _range(field), _default(field), field.description or "")
 
 
 _NAMES: dict[object, str] = {
@@ -42,7 +47,7 @@ _NAMES: dict[object, str] = {
     str: "text",
     Path: "path",
     SecretStr: "secret",
-    tuple: "list of engines",
+    tuple: "list",
     Literal: "word",
 }
 

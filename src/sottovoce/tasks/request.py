@@ -127,14 +127,19 @@ def validate(kind: type[R], fields: dict[str, Any], *, local: bool = False) -> R
 
 def translate(error: ValidationError) -> errors.RequestError:
     """Pydantic's complaint as an error of ours; `details` lists every field that is wrong."""
-    problems = [
-        (".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
-        for item in error.errors()
-    ]
+    # Of the kinds of source that a value may be, the one that is refused says more than those it is not.
+    found = sorted(error.errors(), key=lambda item: item["type"] in ("missing", "extra_forbidden"))
+    problems = [(_place(item["loc"]), item["msg"].removeprefix("Value error, ")) for item in found]
     field, message = problems[0]
     kind = _KINDS.get(field.split(".")[0], errors.InvalidParameter)
     text = message if not field or field.split(".")[0] in _KINDS else f"{field}: {message}"
     return kind(text, details={"fields": dict(problems)})
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the request a problem is, without the names of the kinds of source that were tried."""
+    tried = {kind.__name__ for kind in (TrackRef, UploadRef, LocalFile, KnownFile)}
+    return ".".join(str(part) for part in location if part not in tried)
 
 
 _KINDS: dict[str, type[errors.RequestError]] = {

@@ -1,0 +1,42 @@
+"""`sotto worker`: does the jobs of a library."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+
+def command(
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="How many jobs at once.", show_default="as many as fit into the memory"),
+    ] = None,
+    with_input: Annotated[
+        bool,
+        typer.Option(
+            "--with-input", hidden=True, help="End when standard input does: the server that began it is gone."
+        ),
+    ] = False,
+) -> None:
+    """Work on the jobs of a library until you are stopped; what is being done then is taken up again by the next worker."""
+    from sottovoce.studio import Studio
+    from sottovoce.worker.host import Host
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    if with_input:
+        threading.Thread(target=_end_with_input, args=(stopped,), daemon=True).start()
+    with Studio() as studio:
+        Host(studio, workers=workers).run(stopped)
+
+
+def _end_with_input(stopped: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stopped.set()

@@ -1,0 +1,1 @@
+"""What is to be done: jobs that outlive every process, and what happens to them."""

@@ -1,0 +1,1 @@
+"""The studio over HTTP: the API, who may use it, and how much of it."""

@@ -1,0 +1,1 @@
+"""What does the work of jobs: a host takes them and publishes, its runners (child processes) hold the models."""

@@ -1,0 +1,196 @@
+"""The host: takes jobs from the queue, has runners do them, and publishes what they made, once."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+from sottovoce import errors
+from sottovoce.bugs import bug
+from sottovoce.jobs.job import Job
+from sottovoce.machine import memory
+from sottovoce.places import scratch_folder
+from sottovoce.progress import Progress
+from sottovoce.studio import Done, Studio
+from sottovoce.tasks.outcome import Outcome
+from sottovoce.worker.child import Child
+from sottovoce.worker.messages import Order
+from sottovoce.worker.place import abandoned, place
+
+log = logging.getLogger(__name__)
+
+#: Memory that the system and the host keep, and what one job with a model takes, in bytes.
+_KEPT_MEMORY, _JOB_MEMORY = 1e9, 4e9
+#: Progress is stored no more often.
+_STORE_SECONDS = 0.5
+#: How often a host looks whether what it does is still wanted.
+_LOOK_SECONDS = 0.25
+_SWEEP_SECONDS = 600.0
+
+
+class Host:
+    """One process that works on the jobs of a library, `workers` at a time."""
+
+    def __init__(self, studio: Studio, *, workers: int | None = None) -> None:
+        jobs = studio.settings.jobs
+        self._studio = studio
+        #: How many jobs at once.
+        self.workers = workers or (fitting() if jobs.workers == "auto" else jobs.workers)
+        self._folder = studio.settings.library_folder() / "workers"
+        self._children: SimpleQueue[Child] = SimpleQueue()
+        self._all: list[Child] = []
+        self._name = ""
+
+    def run(self, stopped: threading.Event) -> None:
+        """Work until `stopped` is set. What is being done then is left for the next host of this place."""
+        with place(self._folder) as self._name:
+            for _ in range(self.workers):
+                self._all.append(self.child())
+                self._children.put(self._all[-1])
+            end = self._studio.queue.listen(self._name, self.workers, self.work)
+            log.info("worker %s takes %d jobs at a time", self._name, self.workers)
+            try:
+                self.sweep()
+                while not stopped.wait(_SWEEP_SECONDS):
+                    self.sweep()
+            finally:
+                for child in self._all:
+                    child.close()
+                end()
+
+    def child(self) -> Child:
+        """A runner of this host, whose words go to the log beside its seat."""
+        log_file = self._folder / f"{self._name.replace(':', '-') or 'worker'}.log"
+        return Child(stall_seconds=self._studio.settings.jobs.stall_seconds, log=log_file)
+
+    def sweep(self) -> int:
+        """Take over what dead hosts left, and remove what is too old; how many jobs were taken over."""
+        taken = self._studio.queue.take_over(abandoned(self._folder))
+        for old in self._studio.queue.forget(self._studio.settings.jobs.keep_days):
+            shutil.rmtree(self._studio.job_folder(old), ignore_errors=True)
+        self._studio.cache.sweep()
+        self._studio.uploads.sweep(keep=self._studio.queue.uploads_needed())
+        return taken
+
+    def work(self, job: str) -> None:
+        """Do one job, if there is still something to do."""
+        begun = self._studio.queue.begin(job, self._name)
+        if begun is None:
+            return
+        child = self._children.get()
+        try:
+            while begun is not None:
+                begun = self._attempt(begun, child)
+        finally:
+            self._children.put(child)
+
+    def _attempt(self, job: Job, child: Child) -> Job | None:
+        """One attempt; how it ended is kept, unless another attempt counts by now. The next attempt, if the runner died in this one."""
+        try:
+            with (
+                scratch_folder(self._studio.settings.library_folder() / "scratch") as scratch,
+                self._watched(job, child),
+            ):
+                # What was filed was checked when it was filed.
+                order = Order(job.id, job.kind, job.request, scratch, local=True)
+                outcome = child.run(order, Reporter(self._studio, job), budget_seconds=self.budget(job.kind))
+                self._publish(job, outcome)
+        except errors.Cancelled:
+            log.info("job %s was cancelled", job.id)
+        except errors.SottovoceError as error:
+            return self._failed(job, error)
+        except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
+            return self._failed(job, bug(error))
+        return None
+
+    def _failed(self, job: Job, error: errors.SottovoceError) -> Job | None:
+        """Keep an error; the death of a runner is no reason to give up before the last attempt."""
+        log.warning("job %s failed: %s: %s", job.id, error.code, error.message)
+        if error.details.get("died"):
+            return self._studio.queue.begin(job.id, self._name)
+        self._studio.queue.fail(job, error)
+        return None
+
+    def _publish(self, job: Job, outcome: Outcome) -> None:
+        """File what was made, unless the attempt does not count any more."""
+        if not self._studio.queue.counts_still(job):
+            return
+        done = self._studio.publish(outcome, source_of(job), self._studio.job_folder(job.id))
+        self._studio.queue.finish(job, result_of(done))
+
+    @contextmanager
+    def _watched(self, job: Job, child: Child) -> Iterator[None]:
+        """While it lasts, the child is stopped as soon as the attempt does not count any more."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                if not self._studio.queue.counts_still(job):
+                    child.cancel()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+    def budget(self, kind: str) -> float:
+        """The most seconds that a job of a kind may take."""
+        seconds: float = getattr(self._studio.settings.jobs.max_seconds, kind)
+        return seconds
+
+
+class Reporter:
+    """Stores a job's progress, not too often, with the time that is left as far as can be told from the time it took so far."""
+
+    def __init__(self, studio: Studio, job: Job) -> None:
+        self._queue, self._job = studio.queue, job
+        self._begun, self._stored, self._stage = time.monotonic(), 0.0, ""
+
+    def __call__(self, progress: Progress) -> None:
+        """Store how far it is, if that is news."""
+        now = time.monotonic()
+        if progress.stage == self._stage and now - self._stored < _STORE_SECONDS:
+            return
+        self._stored, self._stage = now, progress.stage
+        self._queue.progress(self._job, with_eta(progress, now - self._begun))
+
+
+def with_eta(progress: Progress, elapsed: float) -> Progress:
+    """Progress with the seconds that are left, where enough is done to tell."""
+    if progress.eta is not None or progress.percent < 2:
+        return progress
+    left = elapsed * (100 - progress.percent) / progress.percent
+    return Progress(progress.stage, progress.percent, progress.step, progress.total, round(left, 1))
+
+
+def fitting() -> int:
+    """How many jobs with a local model fit into this machine's memory, at least one."""
+    return max(1, int((memory() - _KEPT_MEMORY) / _JOB_MEMORY))
+
+
+def source_of(job: Job) -> Any:
+    """The source that a job's request names; None if it needs none."""
+    from sottovoce.tasks import TASKS
+    from sottovoce.tasks.request import validate
+
+    request = validate(TASKS[job.kind].request, dict(job.request), local=True)
+    return getattr(request, "source", None)
+
+
+def result_of(done: Done) -> Mapping[str, Any]:
+    """What a job's row says of what was made: files by their name in the job's folder."""
+    return {
+        "report": dict(done.report),
+        "tracks": [track.id for track in done.tracks],
+        "stems": {str(stem): path.name for stem, path in done.stems.items()},
+        "files": {name: path.name for name, path in done.files.items()},
+    }
