@@ -28,8 +28,9 @@ settings.load_profile("sotto")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-#: Seconds since 1970 after which no test marked `long` begins; unset, all of them run.
+#: Seconds since 1970 after which no test marked `long` begins, and the last moment for any test; unset, all of them run.
 UNTIL = float(os.environ.get("SOTTO_TEST_UNTIL", "inf"))
+LAST = UNTIL + 25 * 60
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,8 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if _is_long(item) and time.time() > UNTIL:
-        pytest.skip("long, and the time is up; without SOTTO_TEST_UNTIL it runs")
+    if time.time() > (UNTIL if _is_long(item) else LAST):
+        pytest.skip("the time is up (SOTTO_TEST_UNTIL)")
 
 
 def _is_long(item: pytest.Item) -> bool:

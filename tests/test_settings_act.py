@@ -374,7 +374,9 @@ def test_every_setting_has_its_test() -> None:
 
 def _timed(key: str) -> Any:
     """Sound has to be made, or a server started, to see what these do."""
-    return pytest.param(key, marks=pytest.mark.long) if key.startswith(("audio.", "demucs.", "jobs.", "server.")) else key
+    return (
+        pytest.param(key, marks=pytest.mark.long) if key.startswith(("audio.", "demucs.", "jobs.", "server.")) else key
+    )
 
 
 @pytest.mark.parametrize("key", map(_timed, EFFECTS))

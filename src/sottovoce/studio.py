@@ -225,9 +225,18 @@ class Studio:
     def submit(self, request: Request, *, owner: str = "", lane: Lane | None = None, key: str | None = None) -> Job:
         """File a request as a job, for a worker to do; what it leaves lies in `job_folder`."""
         fields = request.model_dump(mode="json", exclude={"kind"}, exclude_unset=True)
-        seedless = "seed" in type(request).model_fields and getattr(request, "seed", None) is None
-        settled = {"seed": secrets.randbits(32)} if seedless else {}
-        return self.queue.submit(request.kind, fields, owner=owner, lane=lane, key=key, settled=settled)
+        return self.queue.submit(request.kind, fields, owner=owner, lane=lane, key=key, settled=self._settled(request))
+
+    def _settled(self, request: Request) -> dict[str, Any]:
+        """What a request leaves open and every attempt is to have the same: its seed, and the type of an upload, whose file has no ending."""
+        from sottovoce.tasks.request import UploadRef
+
+        open_fields = {name for name in type(request).model_fields if getattr(request, name) is None}
+        settled: dict[str, Any] = {"seed": secrets.randbits(32)} if "seed" in open_fields else {}
+        source = getattr(request, "source", None)
+        if "format" in open_fields and isinstance(source, UploadRef):
+            settled["format"] = Path(self.uploads.get(source.upload).name).suffix[1:].lower() or None
+        return settled
 
     def job_folder(self, job: str) -> Path:
         """Where the files of a job lie that are no tracks."""

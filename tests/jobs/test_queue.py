@@ -189,3 +189,16 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Queue, database: E
     assert {event.job for event in queue.events()} == {waiting}
     assert set(workflows(database)) == {waiting}
     assert queue.uploads_needed() == {"wanted"}
+
+
+def test_an_attempt_that_is_given_up_without_blame_waits_again(queue: Queue, database: Engine) -> None:
+    job = begun(queue)
+    assert queue.release(job)
+    again = queue.get(job.id)
+    assert (again.state, again.attempt, again.position) == ("queued", 0, 1)
+    assert sorted(workflows(database).values()) == ["ENQUEUED", "ENQUEUED"]
+    assert not queue.release(job)
+    queue.cancel(job.id)
+    assert queue.begin(job.id, "here:0") is None
+    queue.forget(0)
+    assert workflows(database) == {}

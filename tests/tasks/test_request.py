@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from pydantic import BaseModel
 
 from sottovoce import errors
 from sottovoce.tasks import TASKS
+from sottovoce.tasks.generate import Generate
 from sottovoce.tasks.request import LocalFile, Request, validate
+from sottovoce.tasks.separate import Separate
 
 PATH = "/etc/passwd"
 
@@ -51,3 +54,16 @@ def test_the_message_names_the_range_and_the_details_every_field() -> None:
     with pytest.raises(errors.InvalidDuration, match="5 to 600 seconds, not 2") as caught:
         validate(TASKS["generate"].request, {"prompt": "x", "duration": 2, "versions": 0})
     assert set(caught.value.details["fields"]) == {"duration", "versions"}
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(errors.RequestError, match="Unicode"):
+        validate(Generate, {"prompt": "rain \udc80"})
+    odd = validate(Separate, {"source": {"path": Path("rain \udc80.wav")}}, local=True)
+    assert isinstance(odd.source, LocalFile)
+
+
+def test_a_refused_path_says_so_whatever_else_a_source_may_be() -> None:
+    with pytest.raises(errors.RequestError, match=r"source\.path: .*upload the file") as refused:
+        validate(Separate, {"source": {"path": PATH}})
+    assert not any("TrackRef" in field for field in refused.value.details["fields"])

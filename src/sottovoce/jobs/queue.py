@@ -40,6 +40,8 @@ _DBOS_ATTEMPTS = 3 * MOST_ATTEMPTS
 _PRIORITIES: Mapping[Lane, int] = {"interactive": 1, "batch": 2}
 #: Polling five times a second would cost 3.6 % of a core.
 _POLL_SECONDS = 1.0
+#: How long what was begun may take to be put back when a host ends.
+_GRACE_SECONDS = 5
 _LOCK = threading.Lock()
 
 
@@ -67,7 +69,7 @@ class Queue:
         """
         lane = lane or lane_of(kind, request)
         digest = hashlib.sha256(f"{kind}\n{_json(request)}".encode()).hexdigest()
-        client = self._client
+        self._prepare()
         with writing(self._database) as connection:
             earlier = None if key is None else rows.find(connection, jobs.c.owner == owner, jobs.c.key == key)
             if earlier is not None:
@@ -82,14 +84,7 @@ class Queue:
                     "digest": digest, "percent": 0.0, "attempt": 0, "created": rows.now(),
                 },
             )  # fmt: skip
-            client.enqueue_in_transaction(
-                connection,
-                {
-                    "queue_name": _QUEUE, "workflow_name": _WORKFLOW, "workflow_id": name, "app_version": _VERSION,
-                    "priority": _PRIORITIES[lane],
-                },
-                name,
-            )  # fmt: skip
+            self._enqueue(connection, name, lane)
         return self.get(name)
 
     def get(self, job: str, *, owner: str | None = None) -> Job:
@@ -128,7 +123,7 @@ class Queue:
 
     def cancel(self, job: str, *, owner: str | None = None) -> Job:
         """Stop a job, or let it not begin; JobEnded if it is over. A host that runs it sees it within a moment and stops the work."""
-        self.get(job, owner=owner)
+        before = self.get(job, owner=owner)
         with writing(self._database) as connection:
             fields = {"state": "cancelled", "ended": rows.now(), "eta": None}
             stopped = rows.change(connection, job, "cancelled", fields, jobs.c.state.in_(("queued", "running")))
@@ -137,7 +132,9 @@ class Queue:
                 f"job {job} has ended ({self.get(job).state}), so it cannot be cancelled",
                 hint=f"`sotto jobs show {job}` says what came of it.",
             )
-        self._client.cancel_workflow(job)
+        # The workflow of a running job ends with the work itself.
+        if before.state == "queued":
+            self._client.cancel_workflow(job)
         return self.get(job)
 
     def retry(self, job: str, *, owner: str | None = None) -> Job:
@@ -185,13 +182,25 @@ class Queue:
         """An attempt has failed for good; False if it is not the one that counts any more."""
         return self._during(job, "failed", _failure(error))
 
+    def release(self, job: Job) -> bool:
+        """Give an attempt up without blame, since its host is to end: the job waits again. False if it does not count any more."""
+        self._prepare()
+        with writing(self._database) as connection:
+            fields = {"state": "queued", "attempt": job.attempt - 1, "percent": 0.0, "stage": None, "eta": None}
+            released = rows.change(connection, job.id, "queued", fields, *_attempt(job))
+            if released:
+                # The workflow that began it ends with its host, so the job gets another.
+                self._enqueue(connection, job.id, job.lane, again=True)
+        return released
+
     def forget(self, days: float) -> tuple[str, ...]:
         """Remove what ended so many days ago; the ids of the jobs."""
         before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
         with writing(self._database) as connection:
             ids = rows.forget(connection, before)
         if ids:
-            self._client.delete_workflows(list(ids))
+            found = self._client.list_workflows(workflow_id_prefix=[*ids], load_input=False, load_output=False)
+            self._client.delete_workflows([workflow.workflow_id for workflow in found])
         return ids
 
     def close(self) -> None:
@@ -217,6 +226,21 @@ class Queue:
             hint="Wait for one to be done, cancel one, or submit it with the batch lane.",
             details={"position": ahead + 1, "wait_seconds": wait},
         )
+
+    def _enqueue(self, connection: Connection, job: str, lane: Lane, *, again: bool = False) -> None:
+        name = f"{job}-{secrets.token_hex(4)}" if again else job
+        self._client.enqueue_in_transaction(
+            connection,
+            {
+                "queue_name": _QUEUE, "workflow_name": _WORKFLOW, "workflow_id": name, "app_version": _VERSION,
+                "priority": _PRIORITIES[lane],
+            },
+            job,
+        )  # fmt: skip
+
+    def _prepare(self) -> None:
+        """Have DBOS's client ready before a transaction, in which it could not make its tables."""
+        self._client  # noqa: B018
 
     @cached_property
     def _client(self) -> DBOSClient:
@@ -263,7 +287,7 @@ class Queue:
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=_DBOS_ATTEMPTS)(run)
         DBOS.launch()
         DBOS.register_queue(_QUEUE, worker_concurrency=slots, polling_interval_sec=_POLL_SECONDS)
-        return lambda: DBOS.destroy(workflow_completion_timeout_sec=0)
+        return lambda: DBOS.destroy(workflow_completion_timeout_sec=_GRACE_SECONDS)
 
     def take_over(self, executors: Sequence[str]) -> int:
         """Hand out again what hosts that are gone left unfinished; how many jobs that were."""

@@ -7,6 +7,7 @@ validation context says `local=True` (command line, Python).
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -120,7 +121,11 @@ R = TypeVar("R", bound=Request)
 def validate(kind: type[R], fields: dict[str, Any], *, local: bool = False) -> R:
     """A request from loose fields; the catalogue's error for the first thing that is wrong, naming the valid range."""
     try:
+        # Names of files on this machine may be any bytes; everything else is text.
+        json.dumps(fields, default=lambda _: None, ensure_ascii=False).encode()
         return kind.model_validate(fields, context={"local": local})
+    except UnicodeEncodeError:
+        raise errors.InvalidParameter("the request has text that is no Unicode (half a surrogate pair)") from None
     except ValidationError as error:
         raise translate(error) from None
 

@@ -46,9 +46,11 @@ class Host:
         self._children: SimpleQueue[Child] = SimpleQueue()
         self._all: list[Child] = []
         self._name = ""
+        self._stopped = threading.Event()
 
     def run(self, stopped: threading.Event) -> None:
-        """Work until `stopped` is set. What is being done then is left for the next host of this place."""
+        """Work until `stopped` is set. What is being done then waits again, for the next host."""
+        self._stopped = stopped
         with place(self._folder) as self._name:
             for _ in range(self.workers):
                 self._all.append(self.child())
@@ -80,11 +82,9 @@ class Host:
 
     def work(self, job: str) -> None:
         """Do one job, if there is still something to do."""
-        begun = self._studio.queue.begin(job, self._name)
-        if begun is None:
-            return
         child = self._children.get()
         try:
+            begun = self._studio.queue.begin(job, self._name)
             while begun is not None:
                 begun = self._attempt(begun, child)
         finally:
@@ -93,6 +93,7 @@ class Host:
     def _attempt(self, job: Job, child: Child) -> Job | None:
         """One attempt; how it ended is kept, unless another attempt counts by now. The next attempt, if the runner died in this one."""
         try:
+            self._refuse_stopped()
             with (
                 scratch_folder(self._studio.settings.library_folder() / "scratch") as scratch,
                 self._watched(job, child),
@@ -102,15 +103,23 @@ class Host:
                 outcome = child.run(order, Reporter(self._studio, job), budget_seconds=self.budget(job.kind))
                 self._publish(job, outcome)
         except errors.Cancelled:
-            log.info("job %s was cancelled", job.id)
+            if not self._studio.queue.release(job):
+                log.info("job %s was cancelled", job.id)
         except errors.SottovoceError as error:
             return self._failed(job, error)
         except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
             return self._failed(job, bug(error))
         return None
 
+    def _refuse_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise errors.Cancelled("the worker is to end")
+
     def _failed(self, job: Job, error: errors.SottovoceError) -> Job | None:
         """Keep an error; the death of a runner is no reason to give up before the last attempt."""
+        if self._stopped.is_set():
+            self._studio.queue.release(job)
+            return None
         log.warning("job %s failed: %s: %s", job.id, error.code, error.message)
         if error.details.get("died"):
             return self._studio.queue.begin(job.id, self._name)

@@ -124,7 +124,8 @@ def audio(
         return file_answer(request, found.audio, found.sha256, f"{safe_name(found.title)}{found.audio.suffix}")
     with house.decoding.taken():
         path = house.renditions.get(found, form)
-    return file_answer(request, path, file_tag(path), f"{safe_name(found.title)}{path.suffix}")
+    # A rendition is named by what it depends on.
+    return file_answer(request, path, path.name, f"{safe_name(found.title)}{path.suffix}")
 
 
 @router.get("/{track}/peaks")
