@@ -147,7 +147,7 @@ def tone(seconds: float = 1.0, rate: int = 8000, hertz: float = 440.0) -> Audio:
 
 def wav(seconds: float = 1.0) -> bytes:
     """The bytes of a 16-bit WAV file of so many seconds, 8 kHz mono."""
-    data = (tone(seconds).samples[0] * 32767).astype("<i2").tobytes()
+    data: bytes = (tone(seconds).samples[0] * 32767).astype("<i2").tobytes()
     head = b"RIFF" + (36 + len(data)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
     form = b"".join(
         number.to_bytes(size, "little") for number, size in ((1, 2), (1, 2), (8000, 4), (16000, 4), (2, 2), (16, 2))

@@ -261,7 +261,7 @@ def test_events_are_told_as_they_happen_to_the_end(server: Server) -> None:
     client = server.client()
     job = posted(client, RAIN)
     other = posted(client, RAIN)
-    worker = threading.Thread(target=lambda: (time.sleep(0.5), worked(server, job["id"])))
+    worker = threading.Timer(0.5, worked, (server, job["id"]))
     worker.start()
     heard = Reader().read(client, f"{job['links']['events']}").events
     worker.join()
