@@ -128,7 +128,7 @@ def routes(router: Any) -> Iterator[str]:
             yield from routes(inner)
         else:
             methods = route.methods if isinstance(route, APIRoute) else (route.methods or set()) - {"HEAD"}
-            yield from (f"{method} {route.path}" for method in methods)
+            yield from (f"{method} {route.path}" for method in methods or ())
 
 
 def test_every_route_has_an_entry(server: Server) -> None:
