@@ -99,6 +99,6 @@ def test_killed_workers_lose_and_double_nothing(studio: Studio, worker: Callable
 
 
 def test_the_time_left_is_told_once_there_is_something_to_go_by() -> None:
-    assert with_eta(Progress("render", 1.0), 10).eta is None
-    assert with_eta(Progress("render", 25.0), 10).eta == 30.0
-    assert with_eta(Progress("render", 25.0, eta=7.0), 10).eta == 7.0
+    assert with_eta(Progress("render", 31.0), 10, 1).eta is None
+    assert with_eta(Progress("render", 50.0), 10, 25).eta == 20.0
+    assert with_eta(Progress("render", 50.0, eta=7.0), 10, 25).eta == 7.0

@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +39,8 @@ def command(
     with Studio(settings) as studio, alone(settings.library_folder() / "server.lock"):
         check_open(studio)
         server = uvicorn.Server(uvicorn_config(make_app(studio), settings.server, log_level="info"))
-        with _beside(asked=worker):
+        # Having ended what was open, uvicorn raises the signal that stopped it once more.
+        with _beside(asked=worker), suppress(KeyboardInterrupt):
             server.run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -38,5 +39,7 @@ def command(
 
 
 def _end_with_input(stopped: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not by sys.stdin, whose lock a thread that reads would still hold when the process ends.
+    while os.read(0, 4096):
+        pass
     stopped.set()

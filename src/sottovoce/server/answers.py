@@ -86,6 +86,8 @@ def crash_answer(error: Exception) -> Json:
 
 def invalid(error: RequestValidationError) -> errors.InvalidParameter:
     """What the framework says of a request's fields, as an error of ours."""
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return errors.InvalidParameter("the body is no JSON", hint="Send one JSON object.")
     problems = [(_place(item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
     field, message = problems[0]
     return errors.InvalidParameter(f"{field}: {message}" if field else message, details={"fields": dict(problems)})

@@ -138,7 +138,7 @@ def translate(error: ValidationError) -> errors.RequestError:
     field, message = problems[0]
     kind = _KINDS.get(field.split(".")[0], errors.InvalidParameter)
     text = message if not field or field.split(".")[0] in _KINDS else f"{field}: {message}"
-    return kind(text, details={"fields": dict(problems)})
+    return kind(text, details={"fields": dict(reversed(problems))})
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -32,6 +33,8 @@ _STORE_SECONDS = 0.5
 #: How often a host looks whether what it does is still wanted.
 _LOOK_SECONDS = 0.25
 _SWEEP_SECONDS = 600.0
+#: So much must be done before the pace says anything.
+_TELLING_PERCENT = 2.0
 
 
 class Host:
@@ -158,11 +161,12 @@ class Host:
 
 
 class Reporter:
-    """Stores a job's progress, not too often, with the time that is left as far as can be told from the time it took so far."""
+    """Stores a job's progress, not too often, with the time that is left as far as the pace since the first word of it tells."""
 
     def __init__(self, studio: Studio, job: Job) -> None:
         self._queue, self._job = studio.queue, job
-        self._begun, self._stored, self._stage = time.monotonic(), 0.0, ""
+        self._first: tuple[float, float] | None = None
+        self._stored, self._stage = 0.0, ""
 
     def __call__(self, progress: Progress) -> None:
         """Store how far it is, if that is news."""
@@ -170,15 +174,15 @@ class Reporter:
         if progress.stage == self._stage and now - self._stored < _STORE_SECONDS:
             return
         self._stored, self._stage = now, progress.stage
-        self._queue.progress(self._job, with_eta(progress, now - self._begun))
+        begun, percent = self._first = self._first or (now, progress.percent)
+        self._queue.progress(self._job, with_eta(progress, now - begun, progress.percent - percent))
 
 
-def with_eta(progress: Progress, elapsed: float) -> Progress:
-    """Progress with the seconds that are left, where enough is done to tell."""
-    if progress.eta is not None or progress.percent < 2:
+def with_eta(progress: Progress, elapsed: float, done: float) -> Progress:
+    """Progress with the seconds that are left, where enough percent were `done` in `elapsed` seconds to tell."""
+    if progress.eta is not None or done < _TELLING_PERCENT:
         return progress
-    left = elapsed * (100 - progress.percent) / progress.percent
-    return Progress(progress.stage, progress.percent, progress.step, progress.total, round(left, 1))
+    return replace(progress, eta=round(elapsed * (100 - progress.percent) / done, 1))
 
 
 def fitting() -> int:
