@@ -28,7 +28,13 @@ def test_a_code_stands_for_the_class_that_is_raised_with_it() -> None:
         errors.TrackNotFound,
         errors.Internal,
     ]
-    assert not [kind for kind in CODES.values() if kind.__subclasses__()]
+
+
+def test_what_engines_derive_for_themselves_is_no_part_of_it() -> None:
+    class Lost(errors.RemoteFailed):
+        """An engine's own."""
+
+    assert errors.catalogue()["REMOTE_FAILED"] is errors.RemoteFailed
 
 
 def test_body_has_code_message_hint_and_details() -> None:

@@ -379,7 +379,7 @@ def _timed(key: str) -> Any:
     )
 
 
-@pytest.mark.parametrize("key", map(_timed, EFFECTS))
+@pytest.mark.parametrize("key", [_timed(key) for key in EFFECTS])
 def test_the_setting_acts(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (
         "LALALAI_API_KEY",

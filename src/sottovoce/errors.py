@@ -325,8 +325,11 @@ class Cancelled(SottovoceError):
 
 
 def catalogue() -> dict[str, type[SottovoceError]]:
-    """Every code once, with the class that is raised with it: of a base and its child that share a code, the child."""
-    return {kind.code: kind for kind in _tree(SottovoceError)}
+    """Every code once, with the class that is raised with it: of a base and its child that share a code, the child.
+
+    What engines derive for themselves is none of it.
+    """
+    return {kind.code: kind for kind in _tree(SottovoceError) if kind.__module__ == __name__}
 
 
 def _tree(root: type[SottovoceError]) -> Iterator[type[SottovoceError]]:

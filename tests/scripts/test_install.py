@@ -92,7 +92,7 @@ def test_a_changed_project_is_installed_again(checkout: Path) -> None:
 
 @pytest.mark.long
 def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
-    (checkout / ".venv" / ".ready").unlink()
+    (checkout / ".venv" / ".ready").unlink(missing_ok=True)
     (checkout / ".venv" / "bin" / "sotto").unlink()
     done = sotto(checkout, "mended")
     assert "making .venv" in done.stderr
@@ -111,7 +111,7 @@ def test_a_python_that_is_gone_is_made_anew(checkout: Path) -> None:
 
 @pytest.mark.long
 def test_a_killed_setup_leaves_no_lock(checkout: Path) -> None:
-    (checkout / ".venv" / ".ready").unlink()
+    (checkout / ".venv" / ".ready").unlink(missing_ok=True)
     environment = os.environ | {"PIP_NO_INDEX": "1"}
     work = subprocess.Popen(
         [checkout / "sotto"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -127,7 +127,7 @@ def test_a_killed_setup_leaves_no_lock(checkout: Path) -> None:
 def test_without_a_python_it_says_what_to_install(checkout: Path, tmp_path: Path) -> None:
     for tool in ("sh", "cat", "cksum", "dirname"):
         (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
-    (checkout / ".venv" / ".ready").unlink()
+    (checkout / ".venv" / ".ready").unlink(missing_ok=True)
     done = sotto(checkout, path=str(tmp_path))
     assert done.returncode == 1
     assert "apt install python3" in done.stderr

@@ -123,7 +123,11 @@ def test_cuts_become_cues_of_the_part_they_lie_in(tmp_path: Path) -> None:
 def test_a_long_clip_passes_its_scenes_on_to_the_parts_they_lie_in(tmp_path: Path) -> None:
     scenes = (Scene(start=0, mood="calm"), Scene(start=345, mood="sad"), Scene(start=400, mood="happy"))
     parts = made(wish(scenes=scenes), 690 * RATE, ENGINES, TaskRun(scratch=tmp_path)).takes
-    assert [[section.name for section in part.recipe.sections] for part in parts] == [["calm"], ["sad", "happy"]]
+    assert [[scene["mood"] for scene in part.recipe.request["scenes"]] for part in parts] == [
+        ["calm"],
+        ["sad", "happy"],
+    ]
+    assert [section.name for section in parts[1].recipe.sections] == ["sad", "happy"]
     assert parts[1].recipe.sections[1].start == pytest.approx(400 - 343, abs=2.5)
 
 
