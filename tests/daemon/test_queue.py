@@ -36,7 +36,7 @@ def waiting(queue: Queue) -> list[str]:
 
 
 def test_the_first_is_on_its_way_and_the_others_wait_in_order() -> None:
-    queue = Queue()
+    queue = Queue(5)
     assert add(queue, "a", "b", "c") == [0, 1, 2]
     assert add(queue, "urgent", "soon", high=True) == [1, 2]
     assert waiting(queue) == ["urgent", "soon", "b", "c"]
@@ -63,7 +63,7 @@ def test_a_full_queue_says_how_long_it_would_take() -> None:
 
 
 def test_asking_twice_is_one_track_and_more_urgent_if_the_second_is() -> None:
-    queue = Queue()
+    queue = Queue(5)
     add(queue, "a", "b", "c")
     again = queue.join(wish("c", high=True))
     assert again is not None
@@ -74,7 +74,7 @@ def test_asking_twice_is_one_track_and_more_urgent_if_the_second_is() -> None:
 
 
 def test_nothing_begins_or_ends_while_an_answer_about_it_is_written() -> None:
-    queue = Queue()
+    queue = Queue(5)
     place = queue.add(wish("a"))
     taken: list[str] = []
 
@@ -95,7 +95,7 @@ def test_nothing_begins_or_ends_while_an_answer_about_it_is_written() -> None:
 
 
 def test_cancelling_waiting_and_current_tracks() -> None:
-    queue = Queue()
+    queue = Queue(5)
     add(queue, "a", "b", "c", "d")
     assert queue.generates("a")
     assert not queue.generates("b")
@@ -114,7 +114,7 @@ def test_cancelling_waiting_and_current_tracks() -> None:
 
 
 def test_what_is_being_filed_cannot_be_cancelled() -> None:
-    queue = Queue()
+    queue = Queue(5)
     add(queue, "a")
     entry = queue.take()
     assert entry is not None
@@ -123,7 +123,7 @@ def test_what_is_being_filed_cannot_be_cancelled() -> None:
 
 
 def test_percent_never_falls_and_never_reaches_a_hundred() -> None:
-    queue = Queue()
+    queue = Queue(5)
     entry = queue.add(wish("a")).entry
     seen = []
     for percent in (10.0, 5.0, 60.0, 100.0):
@@ -133,7 +133,7 @@ def test_percent_never_falls_and_never_reaches_a_hundred() -> None:
 
 
 def test_a_closed_queue_gives_nothing_more() -> None:
-    queue = Queue()
+    queue = Queue(5)
     add(queue, "a")
     queue.close()
     assert queue.take() is None
@@ -215,7 +215,7 @@ class Told:
 
 
 def test_tracks_are_made_one_after_the_other_the_urgent_ones_first(tmp_path: Path) -> None:
-    queue, runner, told = Queue(), FakeRunner(), Told()
+    queue, runner, told = Queue(5), FakeRunner(), Told()
     add(queue, "a", "b", "bad")
     thread = Making(queue, runner, cast("Any", FakePlace(tmp_path)), told).start()
     told.wait("generation_progress", "a")
@@ -231,7 +231,7 @@ def test_tracks_are_made_one_after_the_other_the_urgent_ones_first(tmp_path: Pat
 
 
 def test_a_cancelled_track_is_told_in_both_ways(tmp_path: Path) -> None:
-    queue, runner, told = Queue(), FakeRunner(), Told()
+    queue, runner, told = Queue(5), FakeRunner(), Told()
     add(queue, "a", "b")
     Making(queue, runner, cast("Any", FakePlace(tmp_path)), told).start()
     told.wait("generation_progress", "a")

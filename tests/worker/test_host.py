@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from sottovoce.audio import Stem
 from sottovoce.jobs.job import Job
 from sottovoce.progress import Progress
 from sottovoce.settings import load_settings
-from sottovoce.studio import Studio
+from sottovoce.studio import Done, Studio
 from sottovoce.tasks.generate import Generate
-from sottovoce.worker.host import with_eta
+from sottovoce.worker.host import result_of, with_eta
 
 SECONDS = 900
 
@@ -102,3 +103,9 @@ def test_the_time_left_is_told_once_there_is_something_to_go_by() -> None:
     assert with_eta(Progress("render", 31.0), 10, 1).eta is None
     assert with_eta(Progress("render", 50.0), 10, 25).eta == 20.0
     assert with_eta(Progress("render", 50.0, eta=7.0), 10, 25).eta == 7.0
+
+
+def test_the_result_names_the_files_that_lie_with_the_job(tmp_path: Path) -> None:
+    own, tracks = tmp_path / "bass.flac", tmp_path / "audio" / "ab.flac"
+    kept = result_of(Done("separate", {}, stems={Stem("bass"): own, Stem("drums"): tracks}), tmp_path)
+    assert kept == {"report": {}, "tracks": [], "stems": {"bass": "bass.flac"}, "files": {}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ from sottovoce.cli.render import AsJson, show, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sottovoce.engines.base import Capabilities, Engine
     from sottovoce.engines.catalog import Catalog, Kind
     from sottovoce.speeds import Speed
 
@@ -34,7 +32,7 @@ def command(
 def _show_all(catalog: Catalog, *, as_json: bool) -> None:
     from sottovoce.engines.catalog import KINDS
 
-    found = {kind.title: [_described(catalog, kind, engine) for engine in catalog.all(kind)] for kind in KINDS}
+    found = {kind.title: [catalog.described(kind, engine) for engine in catalog.all(kind)] for kind in KINDS}
     rows = [
         (title if index == 0 else "", engine["name"], _place(engine), engine["title"], _readiness(engine))
         for title, engines in found.items()
@@ -65,7 +63,7 @@ def _show_one(catalog: Catalog, name: str, speeds: Sequence[Speed], *, as_json: 
         raise InvalidBackend(f"no engine is called {name!r}; there are {', '.join(known)}")
     measured = [speed for speed in speeds if speed.engine == parse_engine(name)]
     found = {
-        kind.title: {**_described(catalog, kind, catalog.get(kind, name)), "speeds": _speeds(kind, measured)}
+        kind.title: {**catalog.described(kind, catalog.get(kind, name)), "speeds": _speeds(kind, measured)}
         for kind in kinds
     }
     show(found, "\n\n".join(_page(title, engine) for title, engine in found.items()), as_json=as_json)
@@ -76,27 +74,6 @@ def _speeds(kind: Kind[Any], measured: Sequence[Speed]) -> list[dict[str, Any]]:
     from sottovoce.engines.catalog import SEPARATORS
 
     return [{**speed.model_dump(), "text": str(speed)} for speed in measured if kind is SEPARATORS]
-
-
-def _described(catalog: Catalog, kind: Kind[Any], engine: Engine) -> dict[str, Any]:
-    missing = engine.unavailable()
-    order = catalog.order(kind)
-    return {
-        "name": engine.name,
-        "title": engine.title,
-        "version": engine.version,
-        "auto": order.index(engine.name) + 1 if engine.name in order else None,
-        "ready": missing is None,
-        "reason": missing and missing.reason,
-        "cure": missing and missing.cure,
-        "capabilities": _abilities(engine.capabilities),
-        "options": engine.Options.model_json_schema().get("properties", {}),
-    }
-
-
-def _abilities(capabilities: Capabilities) -> dict[str, Any]:
-    shortest, longest = capabilities.seconds
-    return {**vars(capabilities), "seconds": [shortest, longest if math.isfinite(longest) else None]}
 
 
 def _place(engine: dict[str, Any]) -> str:

@@ -127,6 +127,6 @@ def _told(studio: Studio, job: Job) -> str:
         lines += [job.error["message"], job.error["hint"]]
     result = job.result or {}
     lines += [f"track {track}" for track in result.get("tracks", ())]
-    made = {**result.get("stems", {}), **result.get("files", {})}
-    lines += [str(path) if "/" in (path := made[name]) else str(studio.job_folder(job.id) / path) for name in made]
+    made = [*result.get("stems", {}).values(), *result.get("files", {}).values()]
+    lines += [str(studio.job_folder(job.id) / name) for name in made]
     return "\n".join(line for line in lines if line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
@@ -12,6 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from sottovoce.cli.options import given
+
+_LOOK_SECONDS = 0.25
+#: A worker that cannot even begin is not started again and again without a pause.
+_PAUSE_SECONDS = 5.0
 
 
 def command(
@@ -30,7 +35,7 @@ def command(
     from sottovoce.server.app import check_open, make_app, uvicorn_config
     from sottovoce.settings import load_settings
     from sottovoce.studio import Studio
-    from sottovoce.worker.place import alone
+    from sottovoce.worker.seat import alone
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     settings = load_settings()
@@ -46,15 +51,29 @@ def command(
 
 @contextmanager
 def _beside(*, asked: bool) -> Iterator[None]:
-    """A worker process for as long as the server runs."""
-    if not asked:
-        yield
-        return
-    process = subprocess.Popen([sys.executable, "-m", "sottovoce", "worker", "--with-input"], stdin=subprocess.PIPE)
+    """A worker process for as long as the server runs; one that dies is followed by another."""
+    stopped = threading.Event()
+    keeper = threading.Thread(target=_keep_working, args=(stopped,))
+    if asked:
+        keeper.start()
     try:
         yield
     finally:
-        process.terminate()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        stopped.set()
+        if asked:
+            keeper.join()
+
+
+def _keep_working(stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        worker = subprocess.Popen([sys.executable, "-m", "sottovoce", "worker", "--with-input"], stdin=subprocess.PIPE)
+        while worker.poll() is None and not stopped.wait(_LOOK_SECONDS):
+            pass
+        if worker.poll() is None:
+            worker.terminate()
+        code = worker.wait()
+        if worker.stdin is not None:
+            worker.stdin.close()
+        if not stopped.is_set():
+            logging.getLogger(__name__).warning("the worker ended (exit %d), and is started again", code)
+            stopped.wait(_PAUSE_SECONDS)

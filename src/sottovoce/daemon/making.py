@@ -46,7 +46,7 @@ class Notify(Protocol):
         """Send a notification; one that is `passing` may be left out."""
 
 
-class Place(Protocol):
+class Workshop(Protocol):
     """Where tracks are made and kept."""
 
     def scratch(self) -> AbstractContextManager[Path]:
@@ -65,7 +65,7 @@ class Making:
 
     queue: Queue
     runner: Runner
-    place: Place
+    workshop: Workshop
     notify: Notify
 
     def start(self) -> threading.Thread:
@@ -100,15 +100,15 @@ class Making:
         from sottovoce.worker.messages import Order
 
         self.notify("generation_progress", _progress(entry, self.queue), passing=True)
-        with self.place.scratch() as folder:
+        with self.workshop.scratch() as folder:
             request = entry.wish.request
             name = f"{entry.wish.track_id}-{entry.number}"
             order = Order(name, request.kind, request.model_dump(mode="json"), folder)
             if entry.cancelled:
                 raise errors.Cancelled("the generation was cancelled")
-            outcome = self.runner.run(order, self._reporter(entry), budget_seconds=self.place.budget())
+            outcome = self.runner.run(order, self._reporter(entry), budget_seconds=self.workshop.budget())
             self.queue.seal(entry)
-            return self.place.publish(entry.wish.track_id, outcome)
+            return self.workshop.publish(entry.wish.track_id, outcome)
 
     def _reporter(self, entry: Entry) -> OnProgress:
         told = time.monotonic()

@@ -15,8 +15,6 @@ from sottovoce.progress import Progress
 if TYPE_CHECKING:
     from sottovoce.tasks.generate import Generate
 
-MAX_PENDING = 5
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -100,7 +98,7 @@ class Pace:
 class Queue:
     """The queue; every method may be called from any thread."""
 
-    def __init__(self, max_pending: int = MAX_PENDING) -> None:
+    def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
         self.pace = Pace()
         self._current: Entry | None = None

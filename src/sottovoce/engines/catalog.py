@@ -6,6 +6,7 @@ what is asked, or fails is recorded as skipped. An engine asked for by name neve
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,16 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from sottovoce import errors
-from sottovoce.engines.base import Engine, EngineOptions, Enhancer, Generator, MoodReader, Separator, Unavailable
+from sottovoce.engines.base import (
+    Capabilities,
+    Engine,
+    EngineOptions,
+    Enhancer,
+    Generator,
+    MoodReader,
+    Separator,
+    Unavailable,
+)
 from sottovoce.recipe import Skipped
 from sottovoce.weights.store import Store
 
@@ -95,6 +105,21 @@ class Catalog:
         """The names `auto` walks."""
         return tuple(dict.fromkeys(parse_engine(name) for name in self.orders.get(kind.group, ())))
 
+    def described(self, kind: Kind[Any], engine: Engine) -> dict[str, Any]:
+        """What an engine is and can do, its place in `auto`, and what it lacks: ready for JSON."""
+        missing, order = engine.unavailable(), self.order(kind)
+        return {
+            "name": engine.name,
+            "title": engine.title,
+            "version": engine.version,
+            "auto": order.index(engine.name) + 1 if engine.name in order else None,
+            "ready": missing is None,
+            "reason": missing and missing.reason,
+            "cure": missing and missing.cure,
+            "capabilities": _abilities(engine.capabilities),
+            "options": engine.Options.model_json_schema().get("properties", {}),
+        }
+
     def run(
         self,
         kind: Kind[EngineT],
@@ -169,6 +194,11 @@ def options_for(engine: Engine, raw: Mapping[str, Any]) -> EngineOptions:
         known = ", ".join(engine.Options.model_fields) or "none"
         refusal = OPTION_ERRORS.get(str(error.errors()[0]["loc"][0]), errors.InvalidParameter)
         raise refusal(f"{engine.name} option {_first_problem(error)}; its options are: {known}") from None
+
+
+def _abilities(capabilities: Capabilities) -> dict[str, Any]:
+    shortest, longest = capabilities.seconds
+    return {**vars(capabilities), "seconds": [shortest, longest if math.isfinite(longest) else None]}
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -25,6 +25,7 @@ from sottovoce.tasks.request import (
     Bpm,
     Cue,
     Duration,
+    EngineName,
     KeyName,
     Loudness,
     Lyrics,
@@ -56,7 +57,9 @@ class Generate(Request):
         Duration,
         Field(description="length in seconds, 5 to 600, exact to the sample; of an edit, its source says it"),
     ] = 60.0
-    engine: Annotated[str, Field(description="the engine by name, or auto for the first in your order that can")] = AUTO
+    engine: Annotated[
+        EngineName, Field(description="the engine by name, or auto for the first in your order that can")
+    ] = AUTO
     model: Annotated[ModelName | None, Field(description="the engine's model; left out, its default")] = None
     seed: Annotated[Seed | None, Field(description="the same seed gives the same music; left out, one is drawn")] = None
     bpm: Annotated[Bpm | None, Field(description="tempo in beats per minute, 30 to 300")] = None

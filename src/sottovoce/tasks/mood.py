@@ -17,7 +17,7 @@ from sottovoce.media.probe import MediaInfo, probe
 from sottovoce.media.video import Keyframe, glance, keyframes
 from sottovoce.moods import Mood
 from sottovoce.tasks.outcome import Outcome, TaskRun
-from sottovoce.tasks.request import Request, Source
+from sottovoce.tasks.request import EngineName, Options, Request, Source
 
 #: A mood is heard in a few stretches spread over the clip: rate in Hz, how many, how many seconds each.
 _RATE = 16_000
@@ -30,11 +30,9 @@ class ReadMood(Request):
     kind: Literal["mood"] = "mood"
     source: Annotated[Source, Field(description="the video or recording")]
     engine: Annotated[
-        str, Field(description="the mood reader by name, or auto for the first in your order that can")
+        EngineName, Field(description="the mood reader by name, or auto for the first in your order that can")
     ] = AUTO
-    options: Annotated[dict[str, Any], Field(description="options of the mood reader itself")] = Field(
-        default_factory=dict
-    )
+    options: Annotated[Options, Field(description="options of the mood reader itself")] = Field(default_factory=dict)
 
 
 def read_mood(request: ReadMood, engines: Catalog, run: TaskRun) -> Outcome:

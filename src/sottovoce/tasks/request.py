@@ -163,15 +163,24 @@ def is_path(text: str) -> bool:
 
 def _only_here(text: str, info: ValidationInfo) -> str:
     if is_path(text) and not (info.context or {}).get("local"):
-        raise ValueError("a file can only be named on this machine itself; give a model's name")
+        raise ValueError("a file can only be named on this machine itself; give a name")
     return text
 
 
 def _options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    for value in options.values():
-        if isinstance(value, str):
-            _only_here(value, info)
+    """Whatever an engine makes of an option: names of files are for this machine alone, however deep they stand."""
+    level: list[Any] = [options]
+    while level:
+        for text in (item for item in level if isinstance(item, str)):
+            _only_here(text, info)
+        level = [inner for item in level for inner in _inside(item)]
     return options
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else []
 
 
 def _duration(seconds: float) -> float:
@@ -207,6 +216,7 @@ def _time_signature(text: str) -> str:
     return text
 
 
+EngineName = Annotated[str, Field(max_length=64), AfterValidator(_only_here)]
 ModelName = Annotated[str, Field(max_length=4096), AfterValidator(_only_here)]
 Options = Annotated[dict[str, Any], AfterValidator(_options)]
 Duration = Annotated[float, AfterValidator(_duration)]

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,17 @@ from sottovoce.tasks.mixture import Fades, Layer, Mixture
 from sottovoce.tasks.mood import mood_of
 from sottovoce.tasks.music_parts import Count, Parts, parts_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
-from sottovoce.tasks.request import LARGEST_SEED, Request, Scenes, Seed, Source, Words, check_scenes
+from sottovoce.tasks.request import (
+    LARGEST_SEED,
+    EngineName,
+    Options,
+    Request,
+    Scenes,
+    Seed,
+    Source,
+    Words,
+    check_scenes,
+)
 from sottovoce.tasks.score_plot import draw, require_plots
 from sottovoce.tasks.score_report import Scored, report
 from sottovoce.tasks.side_by_side import Ahead, Aside, Overheard
@@ -71,7 +81,9 @@ class Score(Request):
         MoodName | None, Field(description="one of the fifteen moods; left out, it is read from the clip")
     ] = None
     genre: Annotated[Genre | None, Field(description="one of the fifteen genres")] = None
-    engine: Annotated[str, Field(description="the engine by name, or auto for the first in your order that can")] = AUTO
+    engine: Annotated[
+        EngineName, Field(description="the engine by name, or auto for the first in your order that can")
+    ] = AUTO
     seed: Annotated[Seed | None, Field(description="the same seed gives the same music; left out, one is drawn")] = None
     versions: Annotated[
         int, Field(ge=1, le=8, description="how many takes; all are filed, the best by inspection is used")
@@ -90,7 +102,7 @@ class Score(Request):
     fade_in_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the start")] = 2.0
     fade_out_seconds: Annotated[float, Field(ge=0, le=10, description="fade of the music at the end")] = 3.0
     separator: Annotated[
-        str | None,
+        EngineName | None,
         Field(
             description="find the voices in the vocals this separator (or auto, or none) splits off; left out, a network's if one is ready"
         ),
@@ -108,7 +120,7 @@ class Score(Request):
     scenes: Annotated[
         Scenes, Field(description="how the music's mood changes: each from its start on, in rising order")
     ] = ()
-    options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
+    options: Annotated[Options, Field(description="options of the engine itself")] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_music(self) -> Self:

@@ -21,7 +21,7 @@ from sottovoce.media.encode import Format, StemFiles
 from sottovoce.recipe import Skipped
 from sottovoce.tasks.kept import Stems, fetched, key_of, state_of
 from sottovoce.tasks.outcome import Outcome, TaskRun
-from sottovoce.tasks.request import Request, Source, StemName
+from sottovoce.tasks.request import EngineName, Options, Request, Source, StemName
 
 FormatName = Literal["wav", "flac", "mp3", "opus", "ogg", "m4a"]
 
@@ -50,7 +50,9 @@ class Separate(Request):
 
     kind: Literal["separate"] = "separate"
     source: Annotated[Source, Field(description="the song")]
-    engine: Annotated[str, Field(description="the engine by name, or auto for the first in your order that can")] = AUTO
+    engine: Annotated[
+        EngineName, Field(description="the engine by name, or auto for the first in your order that can")
+    ] = AUTO
     model: Annotated[str | None, Field(description="the engine's model; left out, its default")] = None
     only: Annotated[
         tuple[StemName, ...], Field(description="only these stems, such as vocals or no_vocals", max_length=12)
@@ -70,7 +72,7 @@ class Separate(Request):
         Literal["auto", "exact", "fast"] | None, Field(description="exact, fast, or auto for whichever holds here")
     ] = None
     device: Annotated[str | None, Field(pattern=DEVICE, description="auto, cpu, cuda, cuda:1 or mps")] = None
-    options: Annotated[dict[str, Any], Field(description="options of the engine itself")] = Field(default_factory=dict)
+    options: Annotated[Options, Field(description="options of the engine itself")] = Field(default_factory=dict)
     cache: Annotated[
         bool, Field(description="take stems that were kept when the same was asked before, and keep these")
     ] = True

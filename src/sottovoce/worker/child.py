@@ -70,8 +70,10 @@ class Child:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+            # What the dead process was still to be told is told nobody.
+            with suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
 
     def _await(self, report: OnProgress, budget_seconds: float | None) -> Outcome:
         begun = heard = time.monotonic()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,7 +23,7 @@ from sottovoce.studio import Done, Studio
 from sottovoce.tasks.outcome import Outcome
 from sottovoce.worker.child import Child
 from sottovoce.worker.messages import Order
-from sottovoce.worker.place import abandoned, place
+from sottovoce.worker.seat import abandoned, seat
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Host:
     def run(self, stopped: threading.Event) -> None:
         """Work until `stopped` is set. What is being done then waits again, for the next host."""
         self._stopped = stopped
-        with place(self._folder) as self._name:
+        with seat(self._folder) as self._name:
             for _ in range(self.workers):
                 self._all.append(self.child())
                 self._children.put(self._all[-1])
@@ -102,12 +103,9 @@ class Host:
                 self._watched(job, child),
             ):
                 # What was filed was checked when it was filed.
-                order = Order(job.id, job.kind, job.request, scratch, local=True)
+                order = Order(f"{job.id}-{job.attempt}", job.kind, job.request, scratch, local=True)
                 outcome = child.run(order, Reporter(self._studio, job), budget_seconds=self.budget(job.kind))
                 self._publish(job, outcome)
-        except errors.Cancelled:
-            if not self._studio.queue.release(job):
-                log.info("job %s was cancelled", job.id)
         except errors.SottovoceError as error:
             return self._failed(job, error)
         except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
@@ -119,12 +117,12 @@ class Host:
             raise errors.Cancelled("the worker is to end")
 
     def _failed(self, job: Job, error: errors.SottovoceError) -> Job | None:
-        """Keep an error; the death of a runner is no reason to give up before the last attempt."""
+        """Keep an error, unless the job was cancelled; the death of a runner is no reason to give up before the last attempt."""
         if self._stopped.is_set():
             self._studio.queue.release(job)
             return None
-        log.warning("job %s failed: %s: %s", job.id, error.code, error.message)
-        if error.details.get("died"):
+        log.warning("job %s ended: %s: %s", job.id, error.code, error.message)
+        if error.details.get("died") and self._studio.queue.counts_still(job):
             return self._studio.queue.begin(job.id, self._name)
         self._studio.queue.fail(job, error)
         return None
@@ -133,8 +131,9 @@ class Host:
         """File what was made, unless the attempt does not count any more."""
         if not self._studio.queue.counts_still(job):
             return
-        done = self._studio.publish(outcome, source_of(job), self._studio.job_folder(job.id))
-        self._studio.queue.finish(job, result_of(done))
+        folder = self._studio.job_folder(job.id)
+        done = self._studio.publish(outcome, source_of(job), folder)
+        self._studio.queue.finish(job, result_of(done, folder))
 
     @contextmanager
     def _watched(self, job: Job, child: Child) -> Iterator[None]:
@@ -199,11 +198,11 @@ def source_of(job: Job) -> Any:
     return getattr(request, "source", None)
 
 
-def result_of(done: Done) -> Mapping[str, Any]:
-    """What a job's row says of what was made: files by their name in the job's folder."""
+def result_of(done: Done, folder: Path) -> Mapping[str, Any]:
+    """What a job's row says of what was made: tracks by their id, files by their name in the job's folder. Stems of a track are the track's."""
     return {
         "report": dict(done.report),
         "tracks": [track.id for track in done.tracks],
-        "stems": {str(stem): path.name for stem, path in done.stems.items()},
+        "stems": {str(stem): path.name for stem, path in done.stems.items() if path.parent == folder},
         "files": {name: path.name for name, path in done.files.items()},
     }

@@ -15,12 +15,12 @@ from sottovoce import errors
 from sottovoce.jobs.job import Job, Lane, State
 from sottovoce.server.access import Caller
 from sottovoce.server.answers import Json
-from sottovoce.server.asked import Asker, Fields, HouseHere, StudioHere, check_text, texts
+from sottovoce.server.asked import Asker, Fields, HouseHere, StudioHere, check_text
 from sottovoce.server.events import missed, stream
 from sottovoce.server.files import file_answer, file_tag
 from sottovoce.studio import Studio
 from sottovoce.tasks import TASKS
-from sottovoce.tasks.request import KnownFile, TrackRef, UploadRef, is_path
+from sottovoce.tasks.request import KnownFile, TrackRef, UploadRef
 from sottovoce.tasks.request import Request as TaskRequest
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -28,7 +28,6 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 #: Fields that say which engine, and what only that engine understands.
-_NAMES = ("engine", "separator", "options")
 _BODY = {"oneOf": [{"$ref": f"#/components/schemas/{task.request.__name__}"} for task in TASKS.values()]}
 
 
@@ -52,7 +51,6 @@ def submit(
     check_text(body)
     lane = _lane(body.get("lane"))
     request = _request(studio, {name: value for name, value in body.items() if name != "lane"})
-    _check_names(request)
     _check_sources(studio, request, caller)
     job = studio.submit(request, owner=caller.owner, lane=lane, key=key)
     return Json({"job": shown(job)}, 202, {"Location": f"/api/jobs/{job.id}"})
@@ -154,15 +152,6 @@ def _request(studio: Studio, fields: dict[str, Any]) -> TaskRequest:
             f"kind: must be one of {', '.join(TASKS)}", details={"fields": {"kind": "unknown"}}
         )
     return studio.request(task.request, fields, local=False)
-
-
-def _check_names(request: TaskRequest) -> None:
-    """Engines are known by name and take words: whatever one makes of an option, a file is named on this machine alone."""
-    for name in _NAMES:
-        if any(is_path(text) for text in texts(getattr(request, name, None))):
-            raise errors.InvalidParameter(
-                f"{name}: a file can only be named on this machine itself", hint="Upload it, or give a model's name."
-            )
 
 
 def _check_sources(studio: Studio, request: TaskRequest, caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""Place: a host's seat on this machine, and the server's, of which there is one.
+"""Seat: what a host holds while it works at a library, and the server, of which there is one.
 
 A seat's name is stable, so that what a host left unfinished is found again, and one process's alone.
 """
@@ -18,7 +18,7 @@ _MOST = 64
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[str]:
+def seat(folder: Path) -> Iterator[str]:
     """The first free seat at the library in `folder`, this process's while the block lasts; its name."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(_MOST):
@@ -27,7 +27,7 @@ def place(folder: Path) -> Iterator[str]:
             os.close(descriptor)
             continue
         try:
-            yield _name(number)
+            yield _name(_lock(folder, number))
         finally:
             os.close(descriptor)
         return
@@ -35,15 +35,13 @@ def place(folder: Path) -> Iterator[str]:
 
 
 def abandoned(folder: Path) -> tuple[str, ...]:
-    """The seats where nobody sits any more."""
+    """The seats where nobody sits any more, those of machines (containers) that had another name too."""
     free = []
-    for number in range(_MOST):
-        lock = _lock(folder, number)
-        if lock.exists():
-            descriptor = os.open(lock, os.O_RDWR)
-            if not _taken(descriptor):
-                free.append(_name(number))
-            os.close(descriptor)
+    for lock in sorted(folder.glob("*.lock")):
+        descriptor = os.open(lock, os.O_RDWR)
+        if not _taken(descriptor):
+            free.append(_name(lock))
+        os.close(descriptor)
     return tuple(free)
 
 
@@ -67,8 +65,9 @@ def _lock(folder: Path, number: int) -> Path:
     return folder / f"{socket.gethostname()}-{number}.lock"
 
 
-def _name(number: int) -> str:
-    return f"{socket.gethostname()}:{number}"
+def _name(lock: Path) -> str:
+    host, _, number = lock.stem.rpartition("-")
+    return f"{host}:{number}"
 
 
 def _taken(descriptor: int) -> bool:
