@@ -58,7 +58,7 @@ def file(queue: Queue, count: int) -> None:
 def row(number: int) -> dict[str, object]:
     state = "done" if number % 2 else "queued"
     return {
-        "id": f"{number:016x}", "owner": "", "kind": "generate", "lane": "batch", "state": state, "request": "{}", "digest": "",
+        "id": f"{number:016x}", "owner": "", "kind": "generate", "lane": "batch", "rank": 2_000_000_000, "state": state, "request": "{}", "digest": "",
         "percent": 0.0, "attempt": 1, "created": rows.now(),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Writes the docs pages that are read off the code; `--check` fails when one is stale."""
+"""Writes the docs pages and the files of settings that are read off the code; `--check` fails when one is stale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ |= {"TYPER_USE_RICH": "0", "COLUMNS": "110", "HOME": "/home/you"}
@@ -20,25 +21,134 @@ from sottovoce import cli  # noqa: E402
 from sottovoce.errors import SottovoceError, catalogue  # noqa: E402
 from sottovoce.settings import Row  # noqa: E402
 from sottovoce.settings import rows as settings_rows  # noqa: E402
+from sottovoce.settings.layers import PREFIX  # noqa: E402
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+REPOSITORY = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by scripts/generate_docs.py from the code; change it there. -->\n"
+ENV_NOTE = "# Written by scripts/generate_docs.py from the code; change it there.\n"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the studio runs, and what is set there: values by key."""
+
+    about: str
+    values: Mapping[str, str]
+
+
+#: What every machine with a graphics card is given.
+CARD = {
+    "jobs.workers": "1",
+    "models.pull": "auto",
+    "ace_step.model_variant": "turbo",
+    "ace_step.use_lm": "true",
+    "ace_step.lm_model_size": "1.7B",
+}
+PLACES = {
+    "local": Place(
+        "This machine, for yourself: nobody else can reach it, so no token is needed. An ACE-Step server may run beside it.",
+        {
+            "server.host": "127.0.0.1",
+            "server.port": "8420",
+            "models.pull": "ask",
+            "ace_step.api_url": "http://localhost:8001",
+        },
+    ),
+    "runpod": Place(
+        "A RunPod pod with a graphics card. /workspace stays when the pod stops; a network volume there takes no database, see docs/gpu.md.",
+        {
+            "server.host": "0.0.0.0",
+            "server.port": "8420",
+            "server.hosts": "[music.example]",
+            "server.token_file": "/workspace/token",
+            "library.directory": "/workspace/library",
+            "models.directory": "/workspace/models",
+            **CARD,
+        },
+    ),
+    "vastai": Place(
+        "A vast.ai instance with a graphics card. What lies on it goes with it: take backups, docs/operations.md.",
+        {
+            "server.host": "0.0.0.0",
+            "server.port": "8420",
+            "server.hosts": "[music.example]",
+            "server.token_file": "/workspace/token",
+            "library.directory": "/workspace/library",
+            "models.directory": "/workspace/models",
+            **CARD,
+        },
+    ),
+    "fly": Place(
+        "A Fly machine of 2 to 4 processors and 4 to 8 GB without a graphics card, its volume at /data.",
+        {
+            "server.host": "0.0.0.0",
+            "server.port": "8420",
+            "server.hosts": "[music.example]",
+            "server.token_file": "/data/token",
+            "library.directory": "/data/library",
+            "models.directory": "/data/models",
+            "models.pull": "auto",
+            "demucs.device": "cpu",
+            "jobs.workers": "1",
+            "server.max_upload_mb": "100",
+            "server.max_duration_seconds": "600",
+        },
+    ),
+}
 
 
 def main() -> int:
-    pages = {"cli.md": cli_page(), "settings.md": settings_page(), "errors.md": errors_page()}
+    pages = {
+        "docs/cli.md": cli_page(),
+        "docs/settings.md": settings_page(),
+        "docs/errors.md": errors_page(),
+        ".env.example": example_file(),
+        **{f"deploy/{name}.env": place_file(place) for name, place in PLACES.items()},
+    }
     if "--check" not in sys.argv[1:]:
         for name, text in pages.items():
-            (DOCS / name).write_text(text, encoding="utf-8")
+            (REPOSITORY / name).parent.mkdir(exist_ok=True)
+            (REPOSITORY / name).write_text(text, encoding="utf-8")
         return 0
-    stale = [
-        name
-        for name, text in pages.items()
-        if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != text
-    ]
+    stale = [name for name, text in pages.items() if written(name) != text]
     if stale:
-        print(f"docs/{', docs/'.join(stale)} are stale: run `.venv/bin/python scripts/generate_docs.py`")
+        print(f"{', '.join(stale)} are stale: run `.venv/bin/python scripts/generate_docs.py`")
     return bool(stale)
+
+
+def written(name: str) -> str | None:
+    path = REPOSITORY / name
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def example_file() -> str:
+    """Every setting as a line that is switched off, with its default."""
+    head = (
+        "# Every setting as a variable of the environment; docs/settings.md says how they are read. A line that is switched on counts before the\n"
+        "# files of settings. Copied to .env it is read by compose.yaml; the studio itself does not look for it.\n"
+    )
+    keys = "\n# Keys of remote engines:\n# LALALAI_API_KEY=\n# ACESTEP_API_KEY=\n# MUSICGEN_API_KEY=\n# LLM_API_KEY=\n"
+    return (
+        head + ENV_NOTE + "".join(f"\n{explained(row)}# {line(row, default_of(row))}" for row in settings_rows()) + keys
+    )
+
+
+def place_file(place: Place) -> str:
+    rows = {row.key: row for row in settings_rows()}
+    lines = [f"\n{explained(rows[key])}{line(rows[key], value)}" for key, value in place.values.items()]
+    return f"# {place.about}\n# The names and paths are examples: put yours in a copy.\n{ENV_NOTE}{''.join(lines)}"
+
+
+def explained(row: Row) -> str:
+    return f"# {row.meaning} ({kind_of(row)})\n"
+
+
+def line(row: Row, value: str) -> str:
+    return f"{PREFIX}{row.key.upper().replace('.', '__')}={value}\n"
+
+
+def default_of(row: Row) -> str:
+    return "" if row.default == "not set" else row.default.replace(", ", ",")
 
 
 def cli_page() -> str:

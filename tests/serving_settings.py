@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 from tests.server.conftest import wav
+from tests.servers.loopback import Loopback, serving
 
-from sottovoce import errors
+from sottovoce import cli, errors
 from sottovoce.server.app import check_open, make_app, uvicorn_config
 from sottovoce.tasks.generate import Generate
 from sottovoce.worker.host import Host
@@ -87,6 +88,27 @@ def max_duration_seconds(bench: Bench) -> None:
         assert _upload(client, 3) == 413
 
 
+def _separate(client: TestClient, seconds: float) -> tuple[int, str]:
+    answer = client.post("/api/separate", files={"file": ("a.wav", BytesIO(wav(seconds)))})
+    return answer.status_code, answer.text
+
+
+def separation_max_mb(bench: Bench) -> None:
+    with _client(bench, separation_max_mb=1) as client:
+        assert _separate(client, 1)[0] == 200
+        status, text = _separate(client, 70)
+    assert status == 413
+    assert "File too large" in text
+
+
+def separation_max_seconds(bench: Bench) -> None:
+    with _client(bench, separation_max_seconds=2) as client:
+        assert _separate(client, 1)[0] == 200
+        status, text = _separate(client, 3)
+    assert status == 413
+    assert "File too long" in text
+
+
 def rate_per_minute(bench: Bench) -> None:
     with _client(bench, rate_per_minute=2) as client:
         answers = [client.delete("/api/tracks/none").status_code for _ in range(3)]
@@ -120,19 +142,58 @@ def token_file(bench: Bench) -> None:
         assert client.get("/api/tracks").status_code == 401
 
 
+class _Elsewhere(Loopback):
+    """A server without jobs, and the tokens it was shown."""
+
+    shown: list[str | None]
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+        type(self).shown.append(self.headers.get("Authorization"))
+        self.say(200, b'{"jobs": [], "after": null}')
+
+
+def _shown(**settings: str) -> list[str | None]:
+    """What `sotto jobs list` shows a server, with these settings beside its address."""
+    _Elsewhere.shown = []
+    with serving(_Elsewhere) as port, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SOTTO_CLIENT__URL", f"http://127.0.0.1:{port}")
+        for name, value in settings.items():
+            environment.setenv(f"SOTTO_CLIENT__{name.upper()}", value)
+        assert cli.run(["jobs", "list"]) == 0
+    return _Elsewhere.shown
+
+
+def client_url(bench: Bench) -> None:
+    assert _shown() == [None]
+
+
+def client_token(bench: Bench) -> None:
+    assert _shown(token="sv_secret") == ["Bearer sv_secret"]
+
+
+def client_token_file(bench: Bench) -> None:
+    (bench.folder / "token").write_text("sv_secret\n")
+    assert _shown(token_file=str(bench.folder / "token")) == ["Bearer sv_secret"]
+
+
 EFFECTS: dict[str, Callable[[Bench], None]] = {
     "jobs.max_pending": max_pending,
     "jobs.workers": workers,
     "jobs.stall_seconds": stall_seconds,
     "jobs.keep_days": keep_days,
-    **{f"jobs.max_seconds.{kind}": _budget(kind) for kind in ("generate", "separate", "score", "mood")},
+    **{f"jobs.max_seconds.{kind}": _budget(kind) for kind in ("generate", "separate", "score", "mood", "pull")},
     "server.host": host,
     "server.port": port,
     "server.max_upload_mb": max_upload_mb,
     "server.max_duration_seconds": max_duration_seconds,
+    "server.separation_max_mb": separation_max_mb,
+    "server.separation_max_seconds": separation_max_seconds,
     "server.rate_per_minute": rate_per_minute,
     "server.heavy_per_minute": heavy_per_minute,
     "server.hosts": hosts,
     "server.trusted_proxies": trusted_proxies,
     "server.token_file": token_file,
+    "client.url": client_url,
+    "client.token": client_token,
+    "client.token_file": client_token_file,
 }

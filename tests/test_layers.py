@@ -25,9 +25,11 @@ MAY_IMPORT = {
     "composer": (*VALUES, "dsp", "synth"),
     "library": (*VALUES, "dsp", "media", "database"),
     "jobs": (*VALUES, "database"),
+    "client": (*VALUES, "media", "jobs"),
     "bugs": VALUES,
+    "logs": (),
     "engines": (*VALUES, "dsp", "media", "weights", "composer"),
-    "tasks": (*VALUES, "dsp", "media", "engines"),
+    "tasks": (*VALUES, "dsp", "media", "weights", "engines"),
     "config_file": ("errors", "media"),
     "settings": (*VALUES, "engines", "tasks", "config_file"),
     "places": (*VALUES, "media"),
@@ -46,9 +48,21 @@ MAY_IMPORT = {
         "tasks",
         "settings",
     ),
-    "worker": (*VALUES, "bugs", "places", "jobs", "engines", "tasks", "settings", "studio"),
+    "worker": (*VALUES, "bugs", "logs", "places", "jobs", "engines", "tasks", "settings", "studio"),
     "daemon": (*VALUES, "bugs", "places", "weights", "library", "engines", "tasks", "settings", "studio", "worker"),
-    "server": (*VALUES, "bugs", "places", "media", "library", "jobs", "engines", "tasks", "settings", "studio"),
+    "server": (
+        *VALUES,
+        "bugs",
+        "places",
+        "media",
+        "weights",
+        "library",
+        "jobs",
+        "engines",
+        "tasks",
+        "settings",
+        "studio",
+    ),
     "doctor": (*VALUES, "dsp", "media", "library", "engines", "settings", "studio"),
     "calls": (*VALUES, "library", "tasks", "studio"),
     "cli": (
@@ -64,10 +78,12 @@ MAY_IMPORT = {
         "studio",
         "doctor",
         "bugs",
+        "logs",
         "jobs",
         "worker",
         "daemon",
         "server",
+        "client",
     ),
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "service", "factory", "handler", "misc"}
@@ -131,6 +147,6 @@ def test_the_package_loads_nothing_heavy() -> None:
 
 
 def test_help_imports_no_arrays_and_no_database() -> None:
-    code = "import sys, sottovoce.cli as c; c.run(['--help']); print([n for n in ('numpy', 'sqlalchemy', 'pydantic') if n in sys.modules])"
+    code = "import sys, sottovoce.cli as c; c.run(['--help']); print([n for n in ('numpy', 'sqlalchemy', 'pydantic', 'httpx') if n in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().splitlines()[-1] == "[]"

@@ -12,8 +12,8 @@ import sottovoce
 def test_public_names_are_pinned_and_sorted() -> None:
     assert sottovoce.__all__ == sorted(sottovoce.__all__)
     assert sottovoce.__all__ == [
-        "Audio", "Cancelled", "Done", "Key", "Mood", "Progress", "Prompt", "Recipe", "Settings", "SottovoceError", "Stem", "Studio",
-        "Track", "__version__", "generate", "mood", "score", "separate", "separate_array",
+        "AsyncClient", "Audio", "Cancelled", "Client", "Done", "Key", "Mood", "Progress", "Prompt", "Recipe", "Settings",
+        "SottovoceError", "Stem", "Studio", "Track", "__version__", "generate", "mood", "score", "separate", "separate_array",
     ]  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sottovoce.audio import Audio, Stem
     from sottovoce.calls import generate, mood, score, separate, separate_array
+    from sottovoce.client.async_client import AsyncClient
+    from sottovoce.client.client import Client
     from sottovoce.errors import Cancelled, SottovoceError
     from sottovoce.library.track import Track
     from sottovoce.moods import Mood
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; it is imported when first used, so that `import sottovoce` is quick.
 _HOMES = {
+    "AsyncClient": "client.async_client",
     "Audio": "audio",
     "Cancelled": "errors",
+    "Client": "client.client",
     "Done": "studio",
     "Key": "prompt",
     "Mood": "moods",
@@ -42,8 +46,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Audio",
     "Cancelled",
+    "Client",
     "Done",
     "Key",
     "Mood",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sottovoce import errors
 from sottovoce.jobs.queue import Queue
 from sottovoce.library.cache import Cache
+from sottovoce.library.preferences import Preferences
 from sottovoce.library.tokens import Tokens
 from sottovoce.library.tracks import Library
 from sottovoce.library.uploads import Uploads
@@ -20,12 +21,14 @@ from sottovoce.machine import cores
 from sottovoce.places import check_apart, check_place, clip_tag, deliver, scratch_folder
 from sottovoce.progress import OnProgress, Progress, ignore, rising, within
 from sottovoce.settings import Settings, hub_places, load_settings
+from sottovoce.settings.owned import layered
 from sottovoce.speeds import Speed, keep_speed, measured, read_speeds
 
 # Tasks and engines bring in numpy, scipy and PyAV, which a list of tracks does without: they are imported by the methods that use them.
 if TYPE_CHECKING:
     from sottovoce.audio import Stem
     from sottovoce.dsp.inspect import Inspection
+    from sottovoce.engines.base import Memo
     from sottovoce.engines.catalog import Catalog
     from sottovoce.jobs.job import Job, Lane
     from sottovoce.library.track import NewTrack, Track
@@ -106,6 +109,19 @@ class Studio:
         return Tokens(self.library.database)
 
     @cached_property
+    def preferences(self) -> Preferences:
+        """What owners set for their own requests."""
+        return Preferences(self.library.database)
+
+    def settings_of(self, owner: str) -> Settings:
+        """The settings for an owner's requests."""
+        return layered(self.settings, self.owned(owner))
+
+    def owned(self, owner: str) -> Mapping[str, Any]:
+        """What an owner set, by dotted key; keys of remote engines too, so never to be shown."""
+        return {**self.preferences.values(owner), **self.preferences.secrets(owner)}
+
+    @cached_property
     def uploads(self) -> Uploads:
         """Files that came in over HTTP."""
         return Uploads(self.library.database, self.settings.library_folder() / "uploads")
@@ -115,11 +131,16 @@ class Studio:
         """Separations that are kept for a while."""
         return Cache(self.settings.library_folder() / "cache")
 
-    def request(self, kind: type[R], fields: Mapping[str, Any], *, local: bool = True) -> R:
-        """A request: the fields given, and the settings' values for those that are not. Paths are this machine's own user's (`local`) to name."""
+    def request(
+        self, kind: type[R], fields: Mapping[str, Any], *, local: bool = True, settings: Settings | None = None
+    ) -> R:
+        """A request: the fields given, and the settings' values for those that are not; `settings` are an owner's.
+
+        Paths are this machine's own user's (`local`) to name.
+        """
         from sottovoce.tasks.request import validate
 
-        return validate(kind, {**self._defaults(kind, fields), **fields}, local=local)
+        return validate(kind, {**_defaults(settings or self.settings, kind, fields), **fields}, local=local)
 
     def run(
         self,
@@ -136,10 +157,14 @@ class Studio:
             progress(Progress("publish", 98))
             return self.publish(outcome, getattr(request, "source", None), into, files)
 
-    def perform(self, request: Request, progress: OnProgress, scratch: Path) -> Outcome:
-        """Do a request and leave what was made in the folder `scratch`: nothing is filed before `publish`."""
+    def perform(self, request: Request, progress: OnProgress, scratch: Path, *, memo: Memo | None = None) -> Outcome:
+        """Do a request and leave what was made in the folder `scratch`: nothing is filed before `publish`.
+
+        `memo` is what an earlier attempt left for remote engines; without one nobody takes the work up again.
+        """
         from threadpoolctl import threadpool_limits
 
+        from sottovoce.engines.base import ForgetfulMemo
         from sottovoce.tasks import TASKS
         from sottovoce.tasks.outcome import TaskRun
 
@@ -147,6 +172,7 @@ class Studio:
             progress,
             threads=cores(),
             credentials=self.settings.credentials(),
+            memo=ForgetfulMemo() if memo is None else memo,
             scratch=scratch,
             locate=self.locate,
             shelf=self.cache,
@@ -222,10 +248,19 @@ class Studio:
             check_apart(target, self.locate(source))
         return deliver(path, target)
 
-    def submit(self, request: Request, *, owner: str = "", lane: Lane | None = None, key: str | None = None) -> Job:
-        """File a request as a job, for a worker to do; what it leaves lies in `job_folder`."""
+    def submit(
+        self,
+        request: Request,
+        *,
+        owner: str = "",
+        lane: Lane | None = None,
+        key: str | None = None,
+        most: int | None = None,
+    ) -> Job:
+        """File a request as a job, for a worker to do; what it leaves lies in `job_folder`. The rest is as in `Queue.submit`."""
         fields = request.model_dump(mode="json", exclude={"kind"}, exclude_unset=True)
-        return self.queue.submit(request.kind, fields, owner=owner, lane=lane, key=key, settled=self._settled(request))
+        settled = self._settled(request)
+        return self.queue.submit(request.kind, fields, owner=owner, lane=lane, key=key, settled=settled, most=most)
 
     def _settled(self, request: Request) -> dict[str, Any]:
         """What a request leaves open and every attempt is to have the same: its seed, and the type of an upload, whose file has no ending."""
@@ -237,6 +272,18 @@ class Studio:
         if "format" in open_fields and isinstance(source, UploadRef):
             settled["format"] = Path(self.uploads.get(source.upload).name).suffix[1:].lower() or None
         return settled
+
+    def sound_seconds(self, request: Request) -> float | None:
+        """How much sound a request is about, all its versions together; None if that is not known without looking into a file."""
+        from sottovoce.tasks.request import TrackRef, UploadRef
+
+        source = getattr(request, "source", None)
+        if isinstance(source, TrackRef):
+            return self.library.get(source.track).seconds
+        if isinstance(source, UploadRef):
+            return self.uploads.get(source.upload).seconds
+        duration = getattr(request, "duration", None)
+        return None if duration is None else duration * getattr(request, "versions", 1)
 
     def job_folder(self, job: str) -> Path:
         """Where the files of a job lie that are no tracks."""
@@ -346,23 +393,25 @@ class Studio:
             **settings.engine_sections(),
         }
 
-    def _defaults(self, kind: type[Request], fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings' values for the fields of the same name."""
-        sections = {
-            **self.settings.audio.model_dump(),
-            "loudness": self.settings.library.loudness_lufs,
-            "versions": self._versions(str(fields.get("engine", "auto"))),
-        }
-        return {name: value for name, value in sections.items() if name in kind.model_fields and value is not None}
 
-    def _versions(self, engine: str) -> int | None:
-        """How many takes the family of an engine makes where none are asked for; with `auto` that of the first in the order."""
-        from sottovoce.engines.catalog import AUTO, parse_engine
+def _defaults(settings: Settings, kind: type[Request], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings' values for the fields of the same name."""
+    sections = {
+        **settings.audio.model_dump(),
+        "loudness": settings.library.loudness_lufs,
+        "versions": _versions(settings, str(fields.get("engine", "auto"))),
+    }
+    return {name: value for name, value in sections.items() if name in kind.model_fields and value is not None}
 
-        name = parse_engine(engine)
-        first = self.settings.engines.generators[0] if name == AUTO else name
-        families = {"ace-step": self.settings.ace_step.num_versions, "musicgen": self.settings.musicgen.num_versions}
-        return families.get(first.removesuffix("-api"))
+
+def _versions(settings: Settings, engine: str) -> int | None:
+    """How many takes the family of an engine makes where none are asked for; with `auto` that of the first in the order."""
+    from sottovoce.engines.catalog import AUTO, parse_engine
+
+    name = parse_engine(engine)
+    first = settings.engines.generators[0] if name == AUTO else name
+    families = {"ace-step": settings.ace_step.num_versions, "musicgen": settings.musicgen.num_versions}
+    return families.get(first.removesuffix("-api"))
 
 
 def _wish_of(recipe: Recipe) -> dict[str, Any]:

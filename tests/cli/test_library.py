@@ -184,3 +184,26 @@ def test_a_library_that_cannot_be_opened_is_an_error_with_a_cure(
 def test_the_library_is_private(sotto: Sotto, track: str) -> None:
     database = Path(os.environ["SOTTO_LIBRARY__DIRECTORY"]) / "sotto.db"
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
+
+
+def test_a_backup_fills_an_empty_library(
+    sotto: Sotto, track: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = sotto.json("library", "backup", "library.tar")["backup"]
+    assert (saved["tracks"], saved["left_out"], saved["file"]) == (1, [], "library.tar")
+    assert "not empty" in sotto.json("library", "restore", "library.tar", code=2)["error"]["message"]
+    shown = sotto.json("library", "show", track)
+    monkeypatch.setenv("SOTTO_LIBRARY__DIRECTORY", str(tmp_path / "new"))
+    assert sotto.json("library", "restore", "library.tar")["restored"]["tracks"] == 1
+    again = sotto.json("library", "show", track)
+    assert again["track"] | {"audio": None} == shown["track"] | {"audio": None}
+    assert [path.name for path in (tmp_path / "new" / "scratch").iterdir()] == [".lock"]
+
+
+def test_a_backup_of_a_damaged_library_is_done_in_part(sotto: Sotto, track: str) -> None:
+    audio = Path(sotto.json("library", "show", track)["track"]["audio"])
+    audio.unlink()
+    saved = sotto.json("library", "backup", "library.tar.gz", code=3)["backup"]
+    assert [Path(path).name for path in saved["left_out"]] == [audio.name]
+    assert sotto.json("library", "backup", "library.zip", code=2)["error"]["code"] == "UNSUPPORTED_FORMAT"
+    assert sotto.json("library", "restore", "absent.tar", code=2)["error"]["code"] == "INPUT_UNREADABLE"

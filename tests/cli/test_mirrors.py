@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 
 from sottovoce import cli
-from sottovoce.cli import generate, mood, score, separate
+from sottovoce.cli import generate, models, mood, score, separate
 from sottovoce.tasks import TASKS
 
 #: What a command has beside its request: where results go and how they are shown.
 OUTPUT = {"output", "midi", "bit_depth", "bitrate", "as_json"}
-COMMANDS = {"generate": generate, "separate": separate, "score": score, "mood": mood}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "generate": generate.command,
+    "separate": separate.command,
+    "score": score.command,
+    "mood": mood.command,
+    "pull": models.pull,
+}
 #: Fields that no command line needs: the command's name says what kind it is.
 ELSEWHERE = {"kind"}
 
@@ -21,7 +28,7 @@ ELSEWHERE = {"kind"}
 def test_options_mirror_the_request(kind: str) -> None:
     options = {
         name.replace("engine_options", "options").replace("no_cache", "cache")
-        for name in inspect.signature(COMMANDS[kind].command).parameters
+        for name in inspect.signature(COMMANDS[kind]).parameters
     }
     fields = set(TASKS[kind].request.model_fields)
     assert options - fields <= OUTPUT

@@ -77,6 +77,60 @@ def test_interactive_jobs_wait_before_the_batch(queue: Queue) -> None:
     assert [queue.get(job).position for job in batch] == [2, 3]
 
 
+def order(queue: Queue) -> list[str]:
+    """What waits, in order."""
+    waiting = [job for job in queue.list(state="queued") if job.position is not None]
+    return [job.id for job in sorted(waiting, key=lambda job: job.position or 0)]
+
+
+def handed_out(database: Engine) -> list[str]:
+    """What waits, in the order in which DBOS hands it out."""
+    query = "SELECT workflow_uuid FROM workflow_status WHERE status = 'ENQUEUED' ORDER BY priority, created_at, rowid"
+    with reading(database) as connection:
+        return list(connection.scalars(text(query)))
+
+
+def test_what_waits_can_be_put_before_another(queue: Queue, database: Engine) -> None:
+    names = {queue.submit("separate", {"source": {"track": name}}).id: name for name in "abcde"}
+    a, b, c, d, e = names
+    quick = queue.submit("generate", {"prompt": "rain"}).id
+    for moved, before, expected in (
+        (d, b, "adbce"),
+        (e, None, "eadbc"),
+        (a, e, "aedbc"),
+        (a, c, "edbac"),
+        (c, d, "ecdba"),
+    ):
+        assert queue.move(moved, before).position == expected.index(names[moved]) + 2
+        waiting = order(queue)
+        assert "".join(names[job] for job in waiting[1:]) == expected
+        assert waiting[0] == quick
+        assert handed_out(database) == waiting
+    assert queue.submit("mood", {}, lane="batch").position == 7
+
+
+def test_nobody_overtakes_the_jobs_of_others(queue: Queue) -> None:
+    first, other, last = (queue.submit("mood", {}, owner=name).id for name in ("anna", "bert", "anna"))
+    for before in (first, None):
+        with pytest.raises(errors.Forbidden, match="others"):
+            queue.move(last, before, owner="anna")
+    with pytest.raises(errors.JobNotFound):
+        queue.move(last, other, owner="anna")
+    assert order(queue) == [first, other, last]
+    assert queue.move(other, owner=None).position == 1
+    assert order(queue) == [other, first, last]
+    assert queue.move(last, first, owner="anna").position == 2
+
+
+def test_only_what_waits_can_be_moved_and_only_in_its_lane(queue: Queue) -> None:
+    running, waiting = begun(queue), queue.submit("mood", {}, lane="batch").id
+    for moved, before in ((running.id, None), (waiting, running.id)):
+        with pytest.raises(errors.JobEnded, match="running"):
+            queue.move(moved, before)
+    with pytest.raises(errors.InvalidParameter, match="lane"):
+        queue.move(waiting, queue.submit("mood", {}).id)
+
+
 def test_the_same_key_is_the_same_job(queue: Queue) -> None:
     first = queue.submit("generate", {"prompt": "rain"}, owner="anna", key="k", settled={"seed": 1})
     again = queue.submit("generate", {"prompt": "rain"}, owner="anna", key="k", settled={"seed": 2})

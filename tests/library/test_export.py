@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from sottovoce import errors
 from sottovoce.audio import Audio, Stem
-from sottovoce.library.export import safe_name, zip_stems
+from sottovoce.library.export import safe_name, unique_names, zip_stems, zip_tracks
 from sottovoce.library.track import NewTrack, Track, made
 from sottovoce.library.tracks import Library
 from sottovoce.media.decode import decode
@@ -116,6 +117,25 @@ def test_a_safe_name_is_a_name(title: str) -> None:
     assert Path(name).name == name
     assert name[0] not in ".-"
     assert name not in (".", "..")
+
+
+@given(st.lists(st.text(st.sampled_from("aAä 2/\0"), max_size=4) | st.text(st.characters(exclude_categories=[]))))
+def test_unique_names_differ_whatever_the_file_system(titles: list[str]) -> None:
+    names = unique_names(titles)
+    assert len(names) == len(titles)
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in names}) == len(names)
+    assert all(Path(name).name == name for name in names)
+
+
+def test_tracks_are_zipped_with_their_recipes_and_notes(library: Library, track: Track) -> None:
+    other = replace(track, recipe_json=None, midi=None)
+    with zipfile.ZipFile(io.BytesIO(b"".join(zip_tracks([track, other], lambda one: one.audio)))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [
+            "Rainy night.flac", "Rainy night.mid", "Rainy night.sotto.json", "Rainy night 2.flac",
+        ]  # fmt: skip
+        assert archive.read("Rainy night 2.flac") == track.audio.read_bytes()
+        assert Recipe.model_validate_json(archive.read("Rainy night.sotto.json")) == track.recipe
 
 
 def test_stems_are_zipped_with_the_recipe(library: Library, track: Track, tmp_path: Path) -> None:

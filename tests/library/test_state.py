@@ -38,6 +38,7 @@ class LibraryMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="sotto-test-"))
         self.library = Library.open(self.folder / "library")
         self.model: dict[str, Kept] = {}
+        self.trash: dict[str, Kept] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "library"):
@@ -52,7 +53,8 @@ class LibraryMachine(RuleBasedStateMachine):
         source.write_bytes(content)
         facts = {"kind": "generate", "seconds": 1.0, "rate": 48_000, "channels": 2, "engine": "tone"}
         track = self.library.add(NewTrack(title=title, audio=source, seed=seed, tags=tuple(tags), **facts))  # type: ignore[arg-type]
-        self.model.setdefault(track.id, Kept(content, title)).tags |= tags
+        self.model[track.id] = self.model.get(track.id) or self.trash.pop(track.id, Kept(content, title))
+        self.model[track.id].tags |= tags
         return track.id
 
     @rule(track=ids, tags=st.lists(TAGS, min_size=1))
@@ -79,6 +81,23 @@ class LibraryMachine(RuleBasedStateMachine):
     def remove(self, track: str) -> None:
         if self.there(track, lambda: self.library.remove(track)):
             del self.model[track]
+
+    @rule(track=ids)
+    def put_in_trash(self, track: str) -> None:
+        if self.there(track, lambda: self.library.trash(track)):
+            self.trash[track] = self.model.pop(track)
+
+    @rule(track=ids)
+    def restore(self, track: str) -> None:
+        if track in self.trash:
+            self.model[track] = self.trash.pop(track)
+        self.there(track, lambda: self.library.restore(track))
+
+    @rule(old=st.booleans())
+    def empty_trash(self, old: bool) -> None:
+        self.library.empty_trash(**({"kept_seconds": 0.0} if old else {}))
+        if old:
+            self.trash.clear()
 
     @rule()
     def sweep(self) -> None:
@@ -111,7 +130,7 @@ class LibraryMachine(RuleBasedStateMachine):
         tagged = {track.id for track in self.library.search(text="calm").tracks}
         assert tagged == {track for track, kept in self.model.items() if "calm" in kept.tags}
         contents = [path.read_bytes() for path in (self.library.folder / "audio").rglob("*.flac")]
-        assert sorted(contents) == sorted({kept.content for kept in self.model.values()})
+        assert sorted(contents) == sorted({kept.content for kept in (*self.model.values(), *self.trash.values())})
 
 
 TestLibrary = pytest.mark.long(LibraryMachine.TestCase)

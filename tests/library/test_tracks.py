@@ -11,6 +11,7 @@ from tests.library.conftest import MakeTrack
 
 from sottovoce import errors
 from sottovoce.audio import Stem
+from sottovoce.library.figures import Figures, figures
 from sottovoce.library.track import made
 from sottovoce.library.tracks import Library
 from sottovoce.recipe import Recipe
@@ -242,3 +243,65 @@ def test_a_library_moves_with_its_folder(library: Library, new: MakeTrack, tmp_p
     again = Library.open(moved)
     assert again.get(track.id).audio.read_bytes() == b"sound"
     again.close()
+
+
+def test_a_track_in_the_trash_is_known_to_nothing_but_its_restoring(
+    library: Library, new: MakeTrack, tmp_path: Path
+) -> None:
+    track = library.add(new(b"sound", stems={"drums": b"d"}, midi=b"m", tags=("zebra",)))
+    library.rate(track.id, 4)
+    before = library.get(track.id)
+    library.trash(track.id)
+    for act in (
+        lambda: library.get(track.id),
+        lambda: library.rename(track.id, "y"),
+        lambda: library.rate(track.id, 3),
+        lambda: library.tag(track.id, "y"),
+        lambda: library.untag(track.id, "zebra"),
+        lambda: library.stems(track.id),
+        lambda: library.add_stems(track.id, {}, engine="classical"),
+        lambda: library.trash(track.id),
+        lambda: library.remove(track.id),
+        lambda: library.export(track.id, tmp_path / "x.wav"),
+    ):
+        with pytest.raises(errors.TrackNotFound, match="deleted") as caught:
+            act()
+        assert f"/api/tracks/{track.id}/restore" in caught.value.hint
+    assert library.search().tracks == library.search(text="zebra").tracks == library.search(tags=["zebra"]).tracks == ()
+    assert library.sweep() == ()
+    assert library.restore(track.id) == library.restore(track.id) == before
+    assert library.search(text="zebra").tracks == (before,)
+    with pytest.raises(errors.TrackNotFound, match="no track"):
+        library.restore("x")
+
+
+def test_the_trash_is_emptied_of_what_is_old(library: Library, new: MakeTrack) -> None:
+    shared = library.add(new(b"sound", seed=1))
+    track = library.add(new(b"sound", seed=2, stems={"drums": b"d"}, midi=b"m"))
+    library.trash(track.id)
+    library.empty_trash()
+    assert library.restore(track.id) == track
+    library.trash(track.id)
+    library.empty_trash(kept_seconds=0)
+    assert files(library) == [shared.audio]
+    with pytest.raises(errors.TrackNotFound, match="no track"):
+        library.restore(track.id)
+
+
+def test_what_is_filed_again_comes_out_of_the_trash(library: Library, new: MakeTrack) -> None:
+    track = library.add(new(b"sound", tags=("a",)))
+    library.trash(track.id)
+    again = library.add(new(b"sound", tags=("b",)))
+    assert (again.id, again.tags) == (track.id, ("a", "b"))
+    library.empty_trash(kept_seconds=0)
+    assert library.get(track.id) == again
+
+
+def test_figures_leave_out_the_trash(library: Library, new: MakeTrack) -> None:
+    kept = library.add(new(b"sound", seed=1, seconds=2.0))
+    track = library.add(new(b"sound", seed=2, seconds=3.0, stems={"drums": b"drums"}, midi=b"notes"))
+    assert figures(library.database) == Figures(2, 5.0, 15)
+    library.trash(track.id)
+    assert figures(library.database) == Figures(1, 2.0, 5)
+    library.trash(kept.id)
+    assert figures(library.database) == Figures(0, 0.0, 0)

@@ -26,6 +26,9 @@ KINDS = {
     "each": (401, 401, 200, 200, 200, 421, 200),
     "each, changing": (401, 401, 200, 200, 200, 421, 403),
     "admin": (401, 401, 403, 403, 200, 421, 403),
+    "admin, changing": (401, 401, 403, 403, 200, 421, 403),
+    #: Nobody here has a key of lalal.ai.
+    "keyed": (401, 401, 409, 409, 409, 421, 409),
 }
 
 Ask = Callable[["Scene"], dict[str, Any]]
@@ -48,6 +51,30 @@ class Scene:
     def job(self) -> str:
         return self.server.job(self.owner[0].id).id
 
+    def last_job(self) -> str:
+        """A job of the owner's with nobody else's before it."""
+        return self.server.studio.queue.submit("mood", {}, owner=self.owner[0].id, lane="interactive").id
+
+    def separation(self) -> str:
+        request = {"source": {"track": self.lasting_track}, "engine": "lalalai"}
+        return self.server.studio.queue.submit("separate", request, owner=self.owner[0].id).id
+
+    def piece(self) -> str:
+        """A job of the owner's that has made a piece."""
+        return self._done(self.job(), tracks=[self.lasting_track])
+
+    def split(self) -> str:
+        """A job of the owner's that has separated a track."""
+        request = {"source": {"track": self.lasting_track}}
+        job = self.server.studio.queue.submit("separate", request, owner=self.owner[0].id)
+        return self._done(job.id, report={"engine": "tone", "stems": ["drums"]})
+
+    def _done(self, job: str, **made: Any) -> str:
+        taken = self.server.studio.queue.begin(job, "test")
+        assert taken is not None
+        self.server.studio.queue.finish(taken, {"report": {}, "tracks": [], "stems": {}, "files": {}} | made)
+        return job
+
     def over(self) -> str:
         return self.server.studio.queue.cancel(self.job()).id
 
@@ -68,6 +95,26 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "POST /login": ("public", lambda scene: {"method": "POST", "url": "/login", "json": {"token": scene.owner[1]}}),
     "POST /logout": ("each, changing", lambda _: {"method": "POST", "url": "/logout"}),
     "GET /metrics": ("admin", get("/metrics")),
+    "POST /release_task": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/release_task", "json": {"prompt": "rain", "batch_size": 1}},
+    ),
+    "POST /query_result": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/query_result", "json": {"task_id_list": []}},
+    ),
+    "POST /format_input": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/format_input", "json": {"prompt": "rain"}},
+    ),
+    "POST /create_random_sample": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/create_random_sample", "json": {}},
+    ),
+    "GET /v1/models": ("each", get("/v1/models")),
+    "GET /v1/model_inventory": ("each", get("/v1/model_inventory")),
+    "GET /v1/audio": ("each", get("/v1/audio?path={track}.flac")),
+    "GET /v1/stats": ("each", get("/v1/stats")),
     "GET /openapi.json": ("each", get("/openapi.json")),
     "GET /api/engines": ("each", get("/api/engines")),
     "GET /api/jobs": ("each", get("/api/jobs")),
@@ -91,15 +138,102 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "GET /api/jobs/{job}/events": ("own", lambda scene: {"method": "GET", "url": f"/api/jobs/{scene.over()}/events"}),
     "GET /api/jobs/{job}/files": ("own", get("/api/jobs/{job}/files")),
     "GET /api/jobs/{job}/files/{name}": ("own", get("/api/jobs/{job}/files/plot.png")),
+    "GET /api/jobs/{job}/log": ("own", get("/api/jobs/{job}/log")),
+    "POST /api/jobs/{job}/move": (
+        "own, changing",
+        lambda scene: {"method": "POST", "url": f"/api/jobs/{scene.last_job()}/move", "json": {}},
+    ),
+    "POST /api/estimate": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/api/estimate", "json": {"kind": "generate", "prompt": "rain"}},
+    ),
+    "POST /api/enhance": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/api/enhance", "json": {"prompt": "rain"}},
+    ),
+    "GET /api/settings": ("each", get("/api/settings")),
+    "PATCH /api/settings": (
+        "each, changing",
+        lambda _: {"method": "PATCH", "url": "/api/settings", "json": {"audio.ducking_ratio": 3}},
+    ),
+    "GET /api/models": ("each", get("/api/models")),
+    "POST /api/models/{name}/pull": (
+        "admin, changing",
+        lambda _: {"method": "POST", "url": "/api/models/htdemucs/pull"},
+    ),
+    "DELETE /api/models/{name}": (
+        "admin, changing",
+        lambda _: {"method": "DELETE", "url": "/api/models/htdemucs"},
+    ),
+    "GET /api/lalalai/quota": ("keyed", get("/api/lalalai/quota")),
+    "POST /api/lalalai/cancel": (
+        "own, changing",
+        lambda scene: {"method": "POST", "url": "/api/lalalai/cancel", "json": {"job": scene.separation()}},
+    ),
+    "POST /api/lalalai/cancel-all": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/api/lalalai/cancel-all"},
+    ),
     "POST /api/uploads": (
         "each, changing",
         lambda _: {"method": "POST", "url": "/api/uploads", "files": {"file": ("rain.wav", wav(0.1))}},
     ),
+    "POST /generate": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/generate", "json": {"prompt": "rain", "duration": 10}},
+    ),
+    "POST /generate/soundtrack": (
+        "each, changing",
+        lambda _: {
+            "method": "POST",
+            "url": "/generate/soundtrack",
+            "json": {"base_prompt": "rain", "scenes": [{"duration": 30}]},
+        },
+    ),
+    "POST /separate": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/separate", "files": {"file": ("rain.wav", wav(0.1))}},
+    ),
+    "GET /jobs/{job}": ("own", get("/jobs/{job}")),
+    "GET /files/{name}": ("own", lambda scene: {"method": "GET", "url": f"/files/{scene.piece()}_generated.wav"}),
+    "POST /api/separate": (
+        "each, changing",
+        lambda _: {"method": "POST", "url": "/api/separate", "files": {"file": ("rain.wav", wav(0.1))}},
+    ),
+    # Of another's task it says, as of an unknown one, that there is none.
+    "GET /api/separate/{task}/progress": (
+        "each",
+        lambda scene: {"method": "GET", "url": f"/api/separate/{scene.split()}/progress"},
+    ),
+    "GET /api/separate/{task}/stems/{stem}": (
+        "own",
+        lambda scene: {"method": "GET", "url": f"/api/separate/{scene.split()}/stems/drums"},
+    ),
+    "POST /api/processing/separate": (
+        "each, changing",
+        lambda scene: {
+            "method": "POST",
+            "url": "/api/processing/separate",
+            "json": {"track_id": scene.lasting_track},
+        },
+    ),
+    "GET /api/processing/job/{job}": (
+        "own",
+        lambda scene: {"method": "GET", "url": f"/api/processing/job/{scene.split()}"},
+    ),
+    "GET /api/processing/models": ("each", get("/api/processing/models")),
+    "GET /files/stems/{job}/{stem}.wav": (
+        "own",
+        lambda scene: {"method": "GET", "url": f"/files/stems/{scene.split()}/drums.wav"},
+    ),
+    "GET /export/stem/{stem_id}": ("each", get("/export/stem/{track}.tone.drums")),
+    "GET /export/stems/{track_id}": ("each", get("/export/stems/{track}")),
     "GET /api/tracks": ("each", get("/api/tracks")),
     "POST /api/tracks": (
         "own, changing",
         lambda scene: {"method": "POST", "url": "/api/tracks", "json": {"upload": scene.upload()}},
     ),
+    "GET /api/tracks/export": ("each", get("/api/tracks/export?ids={track}")),
     "GET /api/tracks/{track}": ("each", get("/api/tracks/{track}")),
     "PATCH /api/tracks/{track}": (
         "each, changing",
@@ -109,8 +243,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "each, changing",
         lambda scene: {"method": "DELETE", "url": f"/api/tracks/{scene.track()}"},
     ),
+    "POST /api/tracks/{track}/restore": (
+        "each, changing",
+        lambda scene: {"method": "POST", "url": f"/api/tracks/{scene.lasting_track}/restore"},
+    ),
     "GET /api/tracks/{track}/audio": ("each", get("/api/tracks/{track}/audio")),
     "GET /api/tracks/{track}/peaks": ("each", get("/api/tracks/{track}/peaks")),
+    "GET /api/tracks/{track}/spectrogram": ("each", get("/api/tracks/{track}/spectrogram?width=64&height=32")),
+    "GET /api/tracks/{track}/sections": ("each", get("/api/tracks/{track}/sections")),
     "GET /api/tracks/{track}/recipe": ("each", get("/api/tracks/{track}/recipe")),
     "GET /api/tracks/{track}/midi": ("each", get("/api/tracks/{track}/midi")),
     "GET /api/tracks/{track}/stems": ("each", get("/api/tracks/{track}/stems")),
@@ -161,7 +301,8 @@ def test_the_matrix(server: Server, add_track: AddTrack) -> None:
             got = 200 if answer.is_success else answer.status_code
             if got != expected:
                 wrong.append(f"{route} by {column}: {answer.status_code} {answer.text[:200]}")
-            if not answer.is_success:
+            # Dialects have errors of their own shape; what the gate refuses keeps ours. Where the token may be in the body, the route refuses.
+            if got in (401, 403, 421) and "detail" not in answer.json():
                 error_of(answer)
             assert "content-security-policy" in answer.headers
     assert not wrong, "\n".join(wrong)

@@ -130,7 +130,7 @@ def test_the_documentation_shows_every_request(server: Server) -> None:
     assert told["openapi"].startswith("3.1")
     body = told["paths"]["/api/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     named = [choice["$ref"].rsplit("/", 1)[1] for choice in body["oneOf"]]
-    assert named == ["Generate", "Separate", "Score", "ReadMood"]
+    assert named == ["Generate", "Separate", "Score", "ReadMood", "Pull"]
     for name in named:
         assert "lane" in told["components"]["schemas"][name]["properties"]
     text = json.dumps(told)

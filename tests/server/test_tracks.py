@@ -48,7 +48,7 @@ def test_wrong_questions_are_refused(server: Server, query: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("name", ["gone", "..", "%2e%2e%2fsotto.db", "%00", "a" * 3000, "'", "%F0%9F%8E%B5", "%ff"])
-@pytest.mark.parametrize("tail", ["", "/audio", "/peaks", "/recipe", "/midi", "/stems", "/stems/drums", "/stems.zip"])
+@pytest.mark.parametrize("tail", ["", "/audio", "/recipe", "/midi", "/stems", "/stems/drums", "/stems.zip"])
 def test_an_unknown_track_is_not_found(server: Server, name: str, tail: str) -> None:
     answer = server.client().get(f"/api/tracks/{name}{tail}")
     assert answer.status_code == 404
@@ -101,18 +101,6 @@ def test_its_own_format_is_the_file_itself(server: Server, add_track: AddTrack) 
 def test_formats_there_are_not_are_refused(server: Server, add_track: AddTrack, form: str, status: int) -> None:
     track = add_track(server.studio)
     assert server.client().get(f"/api/tracks/{track.id}/audio", params={"format": form}).status_code == status
-
-
-def test_peaks_draw_the_sound(server: Server, add_track: AddTrack) -> None:
-    client, track = server.client(), add_track(server.studio)
-    answer = client.get(f"/api/tracks/{track.id}/peaks", params={"points": 10})
-    told = answer.json()
-    assert (told["points"], told["seconds"]) == (10, 1.0)
-    assert told["peaks"] == pytest.approx([0.05 * step for step in range(1, 11)], abs=0.01)
-    assert client.get(f"/api/tracks/{track.id}/peaks").json()["points"] == 1000
-    tag = {"If-None-Match": answer.headers["etag"]}
-    assert client.get(f"/api/tracks/{track.id}/peaks", params={"points": 10}, headers=tag).status_code == 304
-    assert client.get(f"/api/tracks/{track.id}/peaks", params={"points": 10**9}).status_code == 422
 
 
 def test_stems_come_one_by_one_or_as_a_zip(server: Server, add_track: AddTrack) -> None:
@@ -184,11 +172,77 @@ def test_a_wrong_change_changes_nothing(server: Server, add_track: AddTrack, fie
     assert server.studio.library.get(track.id) == track
 
 
-def test_a_track_is_deleted_with_its_files(server: Server, add_track: AddTrack) -> None:
+def test_a_deleted_track_is_gone_and_can_be_restored(server: Server, add_track: AddTrack) -> None:
     client, track = server.client(), add_track(server.studio)
-    assert client.delete(f"/api/tracks/{track.id}").status_code == 204
+    url = f"/api/tracks/{track.id}"
+    assert client.delete(url).status_code == 204
+    assert client.get("/api/tracks").json()["tracks"] == client.get("/api/tracks?q=night").json()["tracks"] == []
+    for tail in ("", "/audio", "/peaks", "/spectrogram", "/sections", "/stems", "/stems.zip"):
+        error = error_of(client.get(url + tail))
+        assert (error["code"], f"{url}/restore" in error["hint"]) == ("TRACK_NOT_FOUND", True)
+    assert client.delete(url).status_code == client.patch(url, json={"rating": 3}).status_code == 404
+    shown = client.post(f"{url}/restore").json()["track"]
+    assert shown == client.get(url).json()["track"] == client.get("/api/tracks").json()["tracks"][0]
+    assert client.get(shown["audio"]).content == track.audio.read_bytes()
+    client.delete(url)
+    server.studio.library.empty_trash(kept_seconds=0)
     assert not track.audio.exists()
-    assert client.delete(f"/api/tracks/{track.id}").status_code == 404
+    assert error_of(client.post(f"{url}/restore"))["code"] == "TRACK_NOT_FOUND"
+
+
+def exported(client: httpx.Client, **query: Any) -> dict[str, bytes]:
+    answer = client.get("/api/tracks/export", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    assert "tracks.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_several_tracks_come_as_one_zip(server: Server, add_track: AddTrack) -> None:
+    client = server.client()
+    night, other = add_track(server.studio), add_track(server.studio, "NIGHT", hertz=550, bare=True)
+    files = exported(client, ids=[f"{night.id},{other.id}", night.id])
+    assert sorted(files) == ["NIGHT 2.flac", "Night.flac", "Night.mid", "Night.sotto.json"]
+    assert files["Night.flac"] == night.audio.read_bytes()
+    assert files["NIGHT 2.flac"] == other.audio.read_bytes()
+    assert files["Night.mid"] == b"MThd notes"
+    assert files["Night.sotto.json"].decode() == night.recipe_json
+    compressed = exported(client, ids=other.id, format="mp3")
+    assert list(compressed) == ["NIGHT.mp3"]
+    assert compressed["NIGHT.mp3"] == client.get(f"/api/tracks/{other.id}/audio?format=mp3").content
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({}, 422, "INVALID_PARAMETER"),
+        ({"ids": ","}, 422, "INVALID_PARAMETER"),
+        ({"ids": ",".join(map(str, range(101)))}, 422, "INVALID_PARAMETER"),
+        ({"ids": ["{track}", "gone"]}, 404, "TRACK_NOT_FOUND"),
+        ({"ids": "{track}", "format": "exe"}, 400, "UNSUPPORTED_FORMAT"),
+        ({"ids": "{track}", "format": "../x"}, 422, "INVALID_PARAMETER"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_the_first_byte(
+    server: Server, add_track: AddTrack, query: dict[str, Any], status: int, code: str
+) -> None:
+    track = add_track(server.studio, bare=True).id
+    told = {
+        name: [one.format(track=track) for one in ([value] if isinstance(value, str) else value)]
+        for name, value in query.items()
+    }
+    answer = server.client().get("/api/tracks/export", params=told)
+    assert (answer.status_code, error_of(answer)["code"]) == (status, code)
+
+
+def test_a_track_whose_file_is_lost_is_not_exported(server: Server, add_track: AddTrack) -> None:
+    track = add_track(server.studio, bare=True)
+    track.audio.unlink()
+    answer = server.client().get("/api/tracks/export", params={"ids": track.id})
+    assert error_of(answer)["code"] == "INPUT_UNREADABLE"
+    assert str(server.studio.library.folder) not in answer.text
 
 
 def sent(client: httpx.Client, name: str, data: bytes) -> str:

@@ -25,7 +25,7 @@ def text_fields(kind: type[BaseModel]) -> list[str]:
 def test_a_path_in_any_field_of_a_foreign_request_is_refused(task: Any) -> None:
     for name in text_fields(task.request):
         for value in ({"path": PATH}, [{"path": PATH}]):
-            fields = {"prompt": "x", "source": {"upload": "abc"}} | {name: value}
+            fields = {"prompt": "x", "source": {"upload": "abc"}, "names": ["x"]} | {name: value}
             fields = {key: item for key, item in fields.items() if key in task.request.model_fields}
             try:
                 request = validate(task.request, fields)
@@ -38,7 +38,7 @@ def test_a_path_in_any_field_of_a_foreign_request_is_refused(task: Any) -> None:
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_requests_are_frozen_and_refuse_what_they_do_not_know(task: Any) -> None:
     assert task.request.model_config["frozen"]
-    needed = {"prompt": "x", "source": {"upload": "a"}}
+    needed = {"prompt": "x", "source": {"upload": "a"}, "names": ["x"]}
     fields = {name: needed[name] for name in needed if name in task.request.model_fields}
     with pytest.raises(errors.InvalidParameter, match="surprise"):
         validate(task.request, fields | {"surprise": 1})

@@ -108,4 +108,4 @@ def test_the_time_left_is_told_once_there_is_something_to_go_by() -> None:
 def test_the_result_names_the_files_that_lie_with_the_job(tmp_path: Path) -> None:
     own, tracks = tmp_path / "bass.flac", tmp_path / "audio" / "ab.flac"
     kept = result_of(Done("separate", {}, stems={Stem("bass"): own, Stem("drums"): tracks}), tmp_path)
-    assert kept == {"report": {}, "tracks": [], "stems": {"bass": "bass.flac"}, "files": {}}
+    assert kept == {"report": {}, "sound_seconds": 0, "tracks": [], "stems": {"bass": "bass.flac"}, "files": {}}

@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
+from sottovoce.cli import remote
 from sottovoce.errors import Cancelled, InvalidParameter, SottovoceError
 from sottovoce.version import __version__
 
@@ -23,7 +25,7 @@ COMMANDS = {
     "score": "Put music softly under a video or a recording.",
     "mood": "Say what the pictures and the sound of a video suggest.",
     "inspect": "Check any audio file as every result is checked.",
-    "library": "Your tracks: list, search, play, rate, tag, export, import, remove.",
+    "library": "Your tracks: list, search, play, rate, tag, export, import, remove, back up, restore.",
     "jobs": "What is to be done, is being done and was done: list, show, watch, cancel, retry.",
     "serve": "Serve this studio over HTTP, with a worker.",
     "worker": "Work on the jobs of a library.",
@@ -35,6 +37,9 @@ COMMANDS = {
     "config": "Show or set the settings, and say where each value comes from.",
     "doctor": "Check this installation and say how to mend it.",
 }
+
+#: What stands before a command and has a value.
+_VALUED = ("--server", "--token-file")
 
 
 def main() -> NoReturn:
@@ -73,7 +78,18 @@ def _root(arguments: Sequence[str]) -> typer.Typer:
     """The command line with only the command asked for imported, since `sotto --help` is to answer at once."""
     if any(name.endswith("_COMPLETE") for name in os.environ):
         return root()
-    return _build({next((word for word in arguments if not word.startswith("-")), "")})
+    return _build({_command_in(arguments)})
+
+
+def _command_in(arguments: Sequence[str]) -> str:
+    """The command among the arguments; empty if there is none."""
+    words = iter(arguments)
+    for word in words:
+        if word in _VALUED:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _build(imported: set[str]) -> typer.Typer:
@@ -97,11 +113,25 @@ def _show_version(asked: bool) -> None:
 
 
 def _options(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Have the studio at this address do it: generate, separate, score, mood and jobs.",
+            show_default="the setting client.url",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token for it.", show_default="the settings client.token and token_file"),
+    ] = None,
 ) -> None:
     """Take the options that stand before the command."""
+    remote.choose(remote.Flags(server, token_file), context.invoked_subcommand or "")
 
 
 def _not_imported() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sottovoce.cli import options
+from sottovoce.cli import options, remote
 from sottovoce.cli.render import AsJson, bar, clock, show
 from sottovoce.errors import InvalidParameter
 
 if TYPE_CHECKING:
+    from sottovoce.client.client import Client
+    from sottovoce.client.values import ServedTrack
     from sottovoce.library.track import Track
     from sottovoce.studio import Studio
 
@@ -69,10 +72,6 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Make music from words."""
-    from sottovoce.places import check_output
-    from sottovoce.studio import Studio
-    from sottovoce.tasks.generate import Generate
-
     fields = options.given(
         prompt=prompt, duration=duration, engine=engine, model=model, seed=seed, bpm=bpm, key=key, time_signature=time_signature,
         mood=mood, genre=genre, lyrics=options.words_of(lyrics), language=language, enhance=enhance, caption=caption,
@@ -81,44 +80,110 @@ def command(
         reference=options.music(reference), lora=lora, stems=stems, loudness=loudness, cues=cues,
         scenes=options.parse_scenes(scenes), options=options.parse_pairs(engine_options),
     )  # fmt: skip
-    with Studio() as studio:
-        request = studio.request(Generate, fields)
-        if output is not None:
-            check_output(output, bit_depth=bit_depth, bitrate=bitrate)
-        elif midi or bit_depth or bitrate:
+    wish = _Wish(output, stems=stems, midi=midi, bit_depth=bit_depth, bitrate=bitrate)
+    with remote.server() as server:
+        made = _here(fields, wish) if server is None else _there(server, fields, wish)
+    show(vars(made), "\n".join([*made.notes, *map(_line, made.tracks), *map(str, made.files)]), as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The files that are wanted, and how they are written."""
+
+    output: Path | None
+    stems: bool
+    midi: bool
+    bit_depth: options.BitDepth
+    bitrate: options.Bitrate
+
+    def check(self) -> None:
+        """Before any work: whether they can be written."""
+        from sottovoce.places import check_output
+
+        if self.output is not None:
+            check_output(self.output, bit_depth=self.bit_depth, bitrate=self.bitrate)
+        elif self.midi or self.bit_depth or self.bitrate:
             raise InvalidParameter(
                 "--midi, --bit-depth and --bitrate say how a file is written", hint="Name it with -o."
             )
+
+    def targets(self, count: int) -> Iterator[Path | None]:
+        """A file for each take: `night.flac` for one, `night-1.flac`, `night-2.flac`, ... for several."""
+        path = self.output
+        for number in range(count):
+            yield path if path is None or count == 1 else path.with_stem(f"{path.stem}-{number + 1}")
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of it, here or elsewhere: the tracks as they are shown, the files written, remarks."""
+
+    tracks: list[dict[str, Any]]
+    files: list[Path]
+    notes: list[str]
+
+
+def _here(fields: dict[str, Any], wish: _Wish) -> _Made:
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.generate import Generate
+
+    with Studio() as studio:
+        request = studio.request(Generate, fields)
+        wish.check()
         with bar() as progress:
             studio.consent = options.consent(progress)
             done = studio.run(request, progress)
-        tracks = done.tracks
         files: list[Path] = []
-        for index, track in enumerate(tracks):
-            target = _numbered(output, index, len(tracks))
+        for track, target in zip(done.tracks, wish.targets(len(done.tracks)), strict=True):
             if target is not None:
-                files += studio.library.export(track.id, target, bit_depth=bit_depth, bitrate=bitrate)
-                files += _extras(studio, track, target, stems=stems, midi=midi)
-    notes = list(done.report["notes"])
-    value = {"tracks": [_facts(track) for track in tracks], "files": files, "notes": notes}
-    show(value, "\n".join([*notes, _text(tracks, files)]), as_json=as_json)
+                files += studio.library.export(track.id, target, bit_depth=wish.bit_depth, bitrate=wish.bitrate)
+                files += _extras(studio, track, target, wish)
+    return _Made([_facts(track) for track in done.tracks], files, list(done.report["notes"]))
 
 
-def _numbered(output: Path | None, index: int, count: int) -> Path | None:
-    """`night.flac` for one take, `night-1.flac`, `night-2.flac`, ... for several."""
-    return output if output is None or count == 1 else output.with_stem(f"{output.stem}-{index + 1}")
-
-
-def _extras(studio: Studio, track: Track, target: Path, *, stems: bool, midi: bool) -> list[Path]:
+def _extras(studio: Studio, track: Track, target: Path, wish: _Wish) -> list[Path]:
     """What was asked for beside the audio: the notes, the stems as a ZIP."""
     from sottovoce.recipe import beside
 
     made = []
-    if midi and track.midi is not None:
+    if wish.midi and track.midi is not None:
         made.append(studio.library.export_midi(track.id, target.with_suffix(".mid")))
-    if stems and track.stems:
+    if wish.stems and track.stems:
         made.append(studio.library.export_stems(track.id, beside(target, "_stems.zip")))
     return made
+
+
+def _there(server: Client, fields: dict[str, Any], wish: _Wish) -> _Made:
+    from sottovoce.tasks.generate import Generate
+
+    wish.check()
+    if wish.bit_depth or wish.bitrate:
+        raise InvalidParameter(
+            "a server writes each format in one way, so --bit-depth and --bitrate mean nothing to it",
+            hint="Leave them out; or fetch FLAC, and write what you like of it.",
+        )
+    with bar() as progress:
+        job = remote.done(server, Generate, fields, progress)
+        tracks = [server.track(track) for track in remote.result(job, "tracks")]
+        files: list[Path] = []
+        for track, target in zip(tracks, wish.targets(len(tracks)), strict=True):
+            if target is not None:
+                files += _fetched(server, track, target, wish)
+        facts = [{**remote.shown(server, track), "recipe": server.recipe(track)} for track in tracks]
+    return _Made(facts, files, list(remote.result(job, "report")["notes"]))
+
+
+def _fetched(server: Client, track: ServedTrack, target: Path, wish: _Wish) -> Iterator[Path]:
+    """The audio in the format of its name, its recipe beside it, and what else was asked for."""
+    from sottovoce.recipe import beside
+
+    yield server.download(track, to=target, format=target.suffix[1:].lower())
+    if track.recipe is not None:
+        yield server.download(track.recipe, to=beside(target))
+    if wish.midi and track.midi is not None:
+        yield server.download(track.midi, to=target.with_suffix(".mid"))
+    if wish.stems and track.stems:
+        yield server.download(track.stems_zip, to=beside(target, "_stems.zip"))
 
 
 def _facts(track: Track) -> dict[str, Any]:
@@ -127,15 +192,11 @@ def _facts(track: Track) -> dict[str, Any]:
     return {**track.as_dict(), "recipe": recipe.model_dump(mode="json")}
 
 
-def _text(tracks: Sequence[Track], files: Sequence[Path]) -> str:
-    return "\n".join([*map(_line, tracks), *map(str, files)])
-
-
-def _line(track: Track) -> str:
+def _line(track: Mapping[str, Any]) -> str:
     """One take in a few words, and what its maker wants to be known."""
-    recipe = track.recipe
-    assert recipe is not None, "a track that was just made has a recipe"
-    tempo = f", {track.bpm:.1f} bpm" if track.bpm else ""
-    facts = f"{clock(track.seconds)}, {track.key or 'no key'}{tempo}, {track.lufs:.1f} LUFS, seed {track.seed}, by {track.engine}"
-    notes = options.notes({"skipped": [skip.model_dump() for skip in recipe.skipped], "notes": recipe.notes})
-    return f"{track.id}  {track.title}\n{facts} in {recipe.seconds:.1f} s" + (f"\n{notes}" if notes else "")
+    recipe = track["recipe"]
+    tempo = f", {track['bpm']:.1f} bpm" if track["bpm"] else ""
+    loudness = "silent" if track["lufs"] is None else f"{track['lufs']:.1f} LUFS"
+    facts = f"{clock(track['seconds'])}, {track['key'] or 'no key'}{tempo}, {loudness}, seed {track['seed']}, by {track['engine']}"
+    notes = options.notes(recipe)
+    return f"{track['id']}  {track['title']}\n{facts} in {recipe['seconds']:.1f} s" + (f"\n{notes}" if notes else "")

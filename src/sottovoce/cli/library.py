@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sottovoce.cli.options import BitDepth, Bitrate, given
+from sottovoce.cli.options import BitDepth, Bitrate, given, readable_file
 from sottovoce.cli.render import AsJson, bar, clock, show, show_error, table
 from sottovoce.errors import InvalidParameter
 from sottovoce.progress import Progress
 
 if TYPE_CHECKING:
     from sottovoce.errors import InputError
+    from sottovoce.library.backup import Contents
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -196,6 +197,52 @@ def rm(
             studio.library.remove(track.id)
     removed = [{"id": track.id, "title": track.title} for track in found]
     show({"removed": removed}, "\n".join(f"removed {track.title}" for track in found), as_json=as_json)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive to write: NAME.tar or NAME.tar.gz.")],
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Put in who may use the server too (hashes of tokens, sessions).")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Write the whole library to one archive, while it is in use."""
+    from sottovoce.library.backup import back_up
+    from sottovoce.places import check_place
+    from sottovoce.studio import Studio
+
+    check_place(file)
+    with Studio() as studio, bar() as progress:
+        held = back_up(studio.library, file, secrets=secrets, progress=progress)
+    text = f"{_held(held)}\n" + "\n".join(f"left out, missing or damaged: {path}" for path in held.left_out)
+    show({"backup": held.as_dict() | {"file": file}}, text, as_json=as_json)
+    return 3 if held.left_out else 0
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An archive that `sotto library backup` wrote.")],
+    as_json: AsJson = False,
+) -> None:
+    """Fill an empty library from a backup, every file checked."""
+    from sottovoce.library.backup import restore as fill
+    from sottovoce.places import scratch_folder
+    from sottovoce.studio import Studio
+    from sottovoce.worker.seat import alone
+
+    readable_file(file)
+    with Studio() as studio, bar() as progress:
+        folder = studio.settings.library_folder()
+        with alone(folder / "server.lock"), scratch_folder(folder / "scratch") as scratch:
+            held = fill(file, studio.library, scratch, progress=progress)
+    show({"restored": held.as_dict() | {"folder": folder}}, f"{_held(held)}, into {folder}", as_json=as_json)
+
+
+def _held(held: Contents) -> str:
+    """What a backup holds, on one line."""
+    facts = held.as_dict()
+    return f"{held.tracks} tracks, {facts['files']} files, {facts['bytes'] / 1e6:.0f} MB"
 
 
 def _ask(question: str) -> None:

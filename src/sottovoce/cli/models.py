@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +11,8 @@ from sottovoce.cli.render import AsJson, bar, show, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sottovoce.progress import OnProgress
     from sottovoce.speeds import Speed
-    from sottovoce.weights.store import Checked, Listed, Store
+    from sottovoce.weights.store import Checked, Listed
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,6 +50,7 @@ def pull(
 ) -> None:
     """Fetch models (`ace-step` and `musicgen` are the usual ones of each); a pull that was broken off goes on where it stopped."""
     from sottovoce.studio import Studio
+    from sottovoce.tasks.pull import fetched
 
     with Studio() as studio:
         store = studio.weights
@@ -59,18 +58,10 @@ def pull(
         pulled = {}
         for name in wanted:
             with bar() as progress:
-                pulled[name] = [str(path) for path in store.pull(name, progress, accept_licence=accept_licence)]
-                _convert(store, name, progress)
+                paths = fetched(store, name, progress, accept_licence=accept_licence)
+                pulled[name] = [str(path) for path in paths]
     text = "\n".join(f"{name} is here: {', '.join(paths)}" for name, paths in pulled.items())
     show({"pulled": pulled}, text, as_json=as_json)
-
-
-def _convert(store: Store, name: str, progress: OnProgress) -> None:
-    """Bring a model into the layout its engine reads; without the engine's packages that is left to its first use."""
-    if store.model(name).convert == "ace-step" and find_spec("torch") is not None:
-        from sottovoce.engines.ace_step.conversion import prepared
-
-        prepared(store, name, progress)
 
 
 @app.command("verify")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from sottovoce.cli import options
+from sottovoce.cli import options, remote
 from sottovoce.cli.render import AsJson, bar, show, table
 
 
@@ -17,16 +18,28 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Say what the pictures and the sound of a video suggest."""
-    from sottovoce.studio import Studio
     from sottovoce.tasks.mood import ReadMood
 
-    with Studio() as studio, options.input_file(source) as path:
+    with options.input_file(source) as path, remote.server() as server:
         fields = options.given(source={"path": path}, engine=engine, options=options.parse_pairs(engine_options))
-        request = studio.request(ReadMood, fields)
-        with bar() as progress:
-            report = studio.run(request, progress).report
+        if server is None:
+            report = _here(fields)
+        else:
+            with bar() as progress:
+                report = remote.result(remote.done(server, ReadMood, fields, progress), "report")
     rows = [
         (name.replace("_", " "), ", ".join(value) if isinstance(value, list | tuple) else value)
         for name, value in report["mood"].items()
     ]
     show(report, f"{table(['', ''], rows)}\n{options.notes(report)}", as_json=as_json)
+
+
+def _here(fields: dict[str, Any]) -> Mapping[str, Any]:
+    """The report of this machine's studio."""
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.mood import ReadMood
+
+    with Studio() as studio:
+        request = studio.request(ReadMood, fields)
+        with bar() as progress:
+            return studio.run(request, progress).report

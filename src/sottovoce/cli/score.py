@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sottovoce.cli import options
+from sottovoce.cli import options, remote
 from sottovoce.cli.render import AsJson, bar, clock, show, table
 from sottovoce.errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from sottovoce.studio import Done
+    from sottovoce.client.client import Client
 
 
 def command(
@@ -75,14 +77,11 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Put music softly under a video or a recording."""
-    from sottovoce.studio import Studio
-    from sottovoce.tasks.score import Score
-
     if preset is not None and ducking_ratio is not None:
         raise InvalidParameter(
             "--preset and --ducking-ratio contradict each other: a preset has a ratio of its own; give one of them"
         )
-    with Studio() as studio, options.input_file(source) as path:
+    with options.input_file(source) as path, remote.server() as server:
         named_music = {"path": options.readable_file(music)} if music else None
         fields = options.given(
             source={"path": path}, music=named_music, prompt=prompt, no_music=no_music, auto_music=auto_music, music_source=music_source,
@@ -92,12 +91,46 @@ def command(
             scenes=options.parse_scenes(scenes), options=options.parse_pairs(engine_options), plot=plot is not None,
         )  # fmt: skip
         target = output or _beside(source)
-        with bar() as progress:
-            if separator is not None or duck_stems is not None:
-                studio.consent = options.consent(progress)
-            done = studio.score(studio.request(Score, fields), target, progress, plot=plot)
-    value = {**done.report, "files": dict(done.files), "tracks": [track.as_dict() for track in done.tracks]}
-    show(value, _text(done), as_json=as_json)
+        made = _here(fields, target, plot) if server is None else _there(server, fields, target, plot)
+    value = {**made.report, "files": made.files, "tracks": made.tracks}
+    show(value, _text(made.report, made.files.values()), as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of it, here or elsewhere: the report, the files written by name, the tracks as they are shown."""
+
+    report: Mapping[str, Any]
+    files: Mapping[str, Path]
+    tracks: Sequence[Mapping[str, Any]]
+
+
+def _here(fields: dict[str, Any], target: Path, plot: Path | None) -> _Made:
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.score import Score
+
+    with Studio() as studio, bar() as progress:
+        if "separator" in fields or "duck_stems" in fields:
+            studio.consent = options.consent(progress)
+        done = studio.score(studio.request(Score, fields), target, progress, plot=plot)
+    return _Made(done.report, dict(done.files), [track.as_dict() for track in done.tracks])
+
+
+def _there(server: Client, fields: dict[str, Any], target: Path, plot: Path | None) -> _Made:
+    from sottovoce.places import check_apart, check_place
+    from sottovoce.tasks.score import Score
+
+    places = {"output": target, **({"plot": plot} if plot else {})}
+    for place in places.values():
+        check_place(place)
+        check_apart(place, fields["source"]["path"])
+    form = {"format": target.suffix[1:].lower()} if target.suffix else {}
+    with bar() as progress:
+        job = remote.done(server, Score, {**fields, **form}, progress)
+        names = remote.result(job, "files")
+        files = {name: remote.fetch(server, job, names[name], place) for name, place in places.items()}
+        tracks = [remote.shown(server, server.track(track)) for track in remote.result(job, "tracks")]
+    return _Made(remote.result(job, "report"), files, tracks)
 
 
 def _beside(source: str) -> Path:
@@ -108,8 +141,7 @@ def _beside(source: str) -> Path:
     return beside(Path(source), f"-scored{Path(source).suffix}")
 
 
-def _text(done: Done) -> str:
-    report = done.report
+def _text(report: Mapping[str, Any], files: Iterable[Path]) -> str:
     rows = [
         (name.replace("_", " "), _plain(value))
         for name, value in report.items()
@@ -126,8 +158,7 @@ def _text(done: Done) -> str:
         *([table(["music down", "until", "because of"], dips)] if dips else []),
         options.notes(report),
     ]
-    files = [str(path) for path in done.files.values()]
-    return "\n".join(part for part in [*parts, *files] if part)
+    return "\n".join(part for part in [*parts, *map(str, files)] if part)
 
 
 def _plain(value: Any) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sottovoce.cli import options
+from sottovoce.cli import options, remote
 from sottovoce.cli.render import AsJson, bar, clock, show, table
+
+if TYPE_CHECKING:
+    from sottovoce.client.client import Client
 
 
 def command(
@@ -48,10 +52,8 @@ def command(
 ) -> None:
     """Split a song into stems."""
     from sottovoce.places import check_folder
-    from sottovoce.studio import Studio
-    from sottovoce.tasks.separate import Separate
 
-    with Studio() as studio, options.input_file(source) as path:
+    with options.input_file(source) as path, remote.server() as server:
         fields = options.given(
             source={"path": path},
             engine=engine,
@@ -69,13 +71,33 @@ def command(
             options=options.parse_pairs(engine_options),
             cache=False if no_cache else None,
         )
-        request = studio.request(Separate, fields)
         into = output or Path(f"{'stdin' if source == '-' else path.stem}_stems")
         check_folder(into)
+        report, stems = _here(fields, into) if server is None else _there(server, fields, into)
+    text = f"{clock(report['seconds'])} split by {report['engine']} in {report['took']:.1f} s\n{table(['stem', 'file'], stems.items())}"
+    show({**report, "stems": stems}, f"{text}\n{options.notes(report)}", as_json=as_json)
+
+
+def _here(fields: dict[str, Any], into: Path) -> tuple[Mapping[str, Any], dict[str, Path]]:
+    """The report and the stems of this machine's studio."""
+    from sottovoce.studio import Studio
+    from sottovoce.tasks.separate import Separate
+
+    with Studio() as studio:
+        request = studio.request(Separate, fields)
         with bar() as progress:
             studio.consent = options.consent(progress)
             done = studio.run(request, progress, into=into)
-    rows = list(done.stems.items())
-    text = f"{clock(done.report['seconds'])} split by {done.report['engine']} in {done.report['took']:.1f} s\n{table(['stem', 'file'], rows)}"
-    notes = options.notes(done.report)
-    show({**done.report, "stems": dict(done.stems)}, f"{text}\n{notes}", as_json=as_json)
+    return done.report, {str(stem): path for stem, path in done.stems.items()}
+
+
+def _there(server: Client, fields: dict[str, Any], into: Path) -> tuple[Mapping[str, Any], dict[str, Path]]:
+    """The report and the stems of a studio elsewhere."""
+    from sottovoce.tasks.separate import Separate
+
+    with bar() as progress:
+        job = remote.done(server, Separate, fields, progress)
+        names = {stem: remote.plain_name(name) for stem, name in remote.result(job, "stems").items()}
+        into.mkdir(parents=True, exist_ok=True)
+        stems = {stem: remote.fetch(server, job, name, into / name) for stem, name in names.items()}
+    return remote.result(job, "report"), stems

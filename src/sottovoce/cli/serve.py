@@ -32,12 +32,13 @@ def command(
     """Serve this studio over HTTP, with a worker, until you are stopped."""
     import uvicorn
 
+    from sottovoce.logs import log_to_stderr
     from sottovoce.server.app import check_open, make_app, uvicorn_config
     from sottovoce.settings import load_settings
     from sottovoce.studio import Studio
     from sottovoce.worker.seat import alone
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     settings = load_settings()
     changed: dict[str, Any] = given(host=host, port=port)
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})

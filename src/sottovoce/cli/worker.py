@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import sys
 import threading
 from typing import Annotated
 
@@ -25,10 +23,11 @@ def command(
     ] = False,
 ) -> None:
     """Work on the jobs of a library until you are stopped; what is being done then is taken up again by the next worker."""
+    from sottovoce.logs import log_to_stderr
     from sottovoce.studio import Studio
     from sottovoce.worker.host import Host
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

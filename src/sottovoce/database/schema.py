@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -39,7 +40,8 @@ files = Table(
     Column("bytes", BigInteger, nullable=False),
 )
 
-#: One row a track. `number` counts up and breaks ties when paging; `created` is ISO 8601 in UTC with microseconds.
+#: One row a track. `number` counts up and breaks ties when paging; `created` is ISO 8601 in UTC with microseconds, and so is `trashed`, which
+#: says since when the track is in the trash.
 tracks = Table(
     "tracks",
     metadata,
@@ -63,10 +65,13 @@ tracks = Table(
     Column("key", String(12)),
     Column("rating", Integer),
     Column("created", String(32), nullable=False),
+    Column("trashed", String(32)),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
     Index("ix_tracks_created", "created", "number"),
     Index("ix_tracks_audio", "audio"),
     Index("ix_tracks_midi", "midi"),
+    # Of the few in the trash alone: lists, which leave those out, go by their own order.
+    Index("ix_tracks_trashed", "trashed", sqlite_where=text("trashed IS NOT NULL")),
 )
 
 #: How a track was made, as JSON; apart from `tracks`, so that lists stay small.
@@ -97,7 +102,8 @@ tags = Table(
 )
 
 #: What is to be done, is being done and was done. `number` counts up; `owner` is a token's id, empty for this machine's own user; `key` is the
-#: caller's Idempotency-Key and `digest` the hash of the request it came with. JSON: `request`, `error`, `result`.
+#: caller's Idempotency-Key and `digest` the hash of the request it came with. Of jobs that wait, the lowest `rank` goes first, then the
+#: lowest `number`. JSON: `request`, `error`, `result`.
 jobs = Table(
     "jobs",
     metadata,
@@ -106,6 +112,7 @@ jobs = Table(
     Column("owner", String(64), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("lane", String(12), nullable=False),
+    Column("rank", Integer),
     Column("state", String(10), nullable=False),
     Column("request", Text, nullable=False),
     Column("key", String(255)),
@@ -177,4 +184,22 @@ uploads = Table(
     Column("channels", Integer),
     Column("created", String(32), nullable=False),
     Index("ix_uploads_created", "created"),
+)
+
+#: What owners set for their own requests, by dotted key of the settings; `owner` as in `jobs`.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("json", Text, nullable=False),
+)
+
+#: Keys of remote engines that belong to an owner; never shown, never in a recipe or a log.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("value", Text, nullable=False),
 )

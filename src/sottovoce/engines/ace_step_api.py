@@ -39,7 +39,7 @@ from sottovoce.engines.ace_step_wire import (
 )
 from sottovoce.engines.base import Capabilities, EngineOptions, Generated, Run, Unavailable
 from sottovoce.engines.delivery import delivered
-from sottovoce.engines.server_kind import ACE_STEP, ACE_STEP_GRADIO, Door
+from sottovoce.engines.server_kind import ACE_STEP, ACE_STEP_GRADIO, SOTTOVOCE, Door
 from sottovoce.prompt import Prompt
 from sottovoce.version import __version__
 
@@ -184,7 +184,7 @@ class AceStepApi:
     def _parts(self, seeds: Sequence[int]) -> list[Sequence[int]]:
         """All seeds in one order where the server reads a list of them, which those do that tell of their models in `/health`."""
         health = self._door.health() if self._door else None
-        lists = health is not None and health.kind == ACE_STEP and "models_initialized" in health.facts
+        lists = health is not None and health.kind in (ACE_STEP, SOTTOVOCE) and "models_initialized" in health.facts
         return [tuple(seeds)] if lists else [(seed,) for seed in seeds]
 
     def _check_gradio(self, prompt: Prompt) -> None:

@@ -152,6 +152,12 @@ class Catalog:
             raise _not_ready(engine, missing)
         return engine
 
+    def store(self) -> Store:
+        """The model files; for what fetches them."""
+        if self.weights is None:
+            raise errors.ModelNotFound("these engines were made without a place for model files")
+        return self.weights
+
     def close(self) -> None:
         """Give back what every engine holds."""
         with self._lock:

@@ -134,8 +134,12 @@ class Lalalai:
 
     def quote(self, source: AudioReader, options: LalalaiOptions) -> Quote:
         """What a separation would cost; asks nobody."""
+        return self.quote_of(source.frames / source.rate, options)
+
+    def quote_of(self, seconds: float, options: LalalaiOptions) -> Quote:
+        """What a separation of so many seconds would cost; asks nobody."""
         count = len(splits_of(options))
-        return Quote(math.ceil(source.frames / source.rate * count / 6) / 10, count)
+        return Quote(math.ceil(seconds * count / 6) / 10, count)
 
     def minutes_left(self, run: Run) -> float:
         """How many minutes are paid for."""
@@ -146,6 +150,15 @@ class Lalalai:
         """Stop tasks by id, one's own and no others; which of them were stopped."""
         with self._api(run) as api:
             return api.cancel(tasks) if tasks else {}
+
+    def abandon(self, run: Run) -> tuple[str, ...]:
+        """Stop what a run's memo says goes on there, and have its upload removed; the ids of the tasks."""
+        sent = _Sent.of(run)
+        tasks = tuple(sent.ids.values())
+        if sent.source is not None:
+            with self._api(run) as api:
+                self._abandon(sent, api)
+        return tasks
 
     def settled(self, options: EngineOptions, run: Run) -> Mapping[str, Any]:
         """Nothing but the options: its limit of minutes changes no stem."""

@@ -10,6 +10,8 @@ from typing import Any
 from sottovoce.engines.base import Unavailable
 
 ACE_STEP, ACE_STEP_GRADIO, MUSICGEN = "ACE-Step", "ACE-Step's Gradio app", "MusicGen"
+#: Our own server, which speaks the wires of the others.
+SOTTOVOCE = "Sottovoce"
 #: Seconds an answer counts for, and seconds that are waited for one.
 _FRESH_SECONDS, _LONGEST_SECONDS = 5.0, 3.0
 
@@ -44,7 +46,7 @@ class Door:
             return Unavailable(
                 f"no server answers at {place} ({health.trouble})", f"Start it there, or name another: {name}."
             )
-        if health.kind in wanted:
+        if health.kind in (*wanted, SOTTOVOCE):
             return None
         what = f"a server of another kind ({health.kind})" if health.kind else "a server of another kind"
         return Unavailable(
@@ -59,6 +61,8 @@ def kind_of(said: object) -> Health:
     if not isinstance(facts, Mapping):
         return Health()
     name = str(facts.get("service") or "").lower()
+    if name == "sottovoce":
+        return Health(SOTTOVOCE, facts)
     if "ace-step" in name:
         return Health(ACE_STEP_GRADIO if "gradio" in name else ACE_STEP, facts)
     if "models_initialized" in facts:

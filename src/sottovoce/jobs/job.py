@@ -54,3 +54,22 @@ def lane_of(kind: str, request: Mapping[str, Any]) -> Lane:
     """Where a job waits if nobody says: one piece that someone is waiting for goes before separations and several versions."""
     several = (request.get("versions") or 1) > 1
     return "batch" if kind == "separate" or several else "interactive"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job would take, as the jobs like it took here lately; in seconds.
+
+    `work` is None where none like it was done here, else from so many `runs`; `engine` is the one that did the last of them. `position` and
+    `wait` are those of a job filed now.
+    """
+
+    work: float | None
+    runs: int
+    engine: str | None
+    position: int
+    wait: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """What surfaces show, ready for JSON."""
+        return dict(vars(self))

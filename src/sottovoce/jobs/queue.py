@@ -15,16 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import ColumnElement, Connection, Engine, and_, column, inspect, or_, table, update
 
 from sottovoce import errors
 from sottovoce.database.connect import reading, writing
 from sottovoce.database.schema import jobs
 from sottovoce.jobs import rows
 from sottovoce.jobs.events import Event
-from sottovoce.jobs.job import Job, Lane, State, lane_of
+from sottovoce.jobs.job import Estimate, Job, Lane, State, lane_of
 from sottovoce.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ _VERSION = "1"
 _APPLICATION, _QUEUE, _WORKFLOW = "sottovoce", "jobs", "work"
 #: DBOS's own limit only has to be beyond ours, which ends the job with a reason.
 _DBOS_ATTEMPTS = 3 * MOST_ATTEMPTS
-_PRIORITIES: Mapping[Lane, int] = {"interactive": 1, "batch": 2}
+#: Where the jobs of a lane begin among all that wait; between the lanes lies more than any job can be moved. DBOS calls it priority.
+_RANKS: Mapping[Lane, int] = {"interactive": 1_000_000_000, "batch": 2_000_000_000}
+#: DBOS's own row of what waits.
+_WORKFLOWS = table("workflow_status", column("workflow_uuid"), column("priority"), column("status"))
 #: Polling five times a second would cost 3.6 % of a core.
 _POLL_SECONDS = 1.0
 #: How long what was begun may take to be put back when a host ends.
@@ -61,11 +65,12 @@ class Queue:
         lane: Lane | None = None,
         key: str | None = None,
         settled: Mapping[str, Any] | None = None,
+        most: int | None = None,
     ) -> Job:
         """File a job. With a `key` the same request of the same owner is the same job, and IdempotencyMismatch is raised for another one.
 
-        `settled` is what was chosen just now and left open by the request, such as a seed: every attempt is to use it. QueueFull if too many
-        interactive pieces of this owner wait already.
+        `settled` is what was chosen just now and left open by the request, such as a seed: every attempt is to use it. QueueFull if `most`
+        jobs of this kind, lane and owner wait already; without it, the limit is that of the settings for interactive pieces.
         """
         lane = lane or lane_of(kind, request)
         digest = hashlib.sha256(f"{kind}\n{_json(request)}".encode()).hexdigest()
@@ -74,18 +79,33 @@ class Queue:
             earlier = None if key is None else rows.find(connection, jobs.c.owner == owner, jobs.c.key == key)
             if earlier is not None:
                 return _same(connection, earlier, digest)
-            self._admit(connection, kind, owner, lane)
+            if most is None and (kind, lane) == ("generate", "interactive"):
+                most = self._max_pending
+            if most is not None:
+                _admit(connection, kind, owner, lane, most=most)
             name = secrets.token_hex(8)
             rows.put(
                 connection,
                 {
-                    "id": name, "owner": owner, "kind": kind, "lane": lane, "state": "queued", "key": key,
+                    "id": name, "owner": owner, "kind": kind, "lane": lane, "rank": _RANKS[lane], "state": "queued", "key": key,
                     "request": _json({**request, **(settled or {})}),
                     "digest": digest, "percent": 0.0, "attempt": 0, "created": rows.now(),
                 },
             )  # fmt: skip
-            self._enqueue(connection, name, lane)
+            self._enqueue(connection, name)
         return self.get(name)
+
+    def estimate(
+        self, kind: str, request: Mapping[str, Any], sound: float | None, lane: Lane | None = None
+    ) -> Estimate:
+        """What a request would take that is about so many seconds of sound (None: not known), from the jobs that were done here."""
+        lane = lane or lane_of(kind, request)
+        with reading(self._database) as connection:
+            paces = rows.paces(connection, kind, str(request.get("engine") or "auto"))
+            ahead = rows.waiting(connection, jobs.c.rank <= _RANKS[lane])
+            wait = ahead * rows.usual_seconds(connection, kind)
+        work = median(pace for pace, _ in paces) * sound if paces and sound is not None else None
+        return Estimate(work, len(paces), paces[0][1] if paces else None, ahead + 1, wait)
 
     def get(self, job: str, *, owner: str | None = None) -> Job:
         """One job, of that owner if one is named; JobNotFound if there is none."""
@@ -142,6 +162,27 @@ class Queue:
         earlier = self.get(job, owner=owner)
         return self.submit(earlier.kind, earlier.request, owner=earlier.owner, lane=earlier.lane)
 
+    def move(self, job: str, before: str | None = None, *, owner: str | None = None) -> Job:
+        """Have a waiting job begin before another of its lane, or before all of them; JobEnded if either waits no more.
+
+        An owner's job may not overtake what is someone else's: Forbidden.
+        """
+        self._prepare()
+        with writing(self._database) as connection:
+            moved, target = rows.waits(connection, job, *_of(owner)), None
+            if before is not None:
+                target = rows.waits(connection, before, *_of(owner))
+                _check_lane(moved, target)
+            overtaken = rows.overtaken(connection, moved, target)
+            if owner is not None and any(each.owner != owner for each in overtaken):
+                raise errors.Forbidden(
+                    "the job would overtake jobs of others", hint="An administrator may move any job of the queue."
+                )
+            for name, rank in rows.move(connection, moved, target).items():
+                waiting = and_(_WORKFLOWS.c.status == "ENQUEUED", _is_of(name))
+                connection.execute(update(_WORKFLOWS).where(waiting).values(priority=rank))
+        return self.get(job)
+
     def events(self, *, after: int = 0, job: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
         """What happened after the event with the number `after`, oldest first: to one job, or to all."""
         with reading(self._database) as connection:
@@ -190,7 +231,7 @@ class Queue:
             released = rows.change(connection, job.id, "queued", fields, *_attempt(job))
             if released:
                 # The workflow that began it ends with its host, so the job gets another.
-                self._enqueue(connection, job.id, job.lane, again=True)
+                self._enqueue(connection, job.id, again=True)
         return released
 
     def forget(self, days: float) -> tuple[str, ...]:
@@ -213,27 +254,13 @@ class Queue:
         with writing(self._database) as connection:
             return rows.change(connection, job.id, event, fields, *_attempt(job))
 
-    def _admit(self, connection: Connection, kind: str, owner: str, lane: Lane) -> None:
-        if kind != "generate" or lane != "interactive":
-            return
-        theirs = rows.waiting(connection, jobs.c.owner == owner, jobs.c.kind == kind, jobs.c.lane == lane)
-        if theirs < self._max_pending:
-            return
-        ahead = rows.waiting(connection, jobs.c.lane == lane)
-        wait = round(ahead * rows.usual_seconds(connection, kind))
-        raise errors.QueueFull(
-            f"{theirs} pieces wait already, which is the most (jobs.max_pending); yours would be number {ahead + 1}, in about {wait} s",
-            hint="Wait for one to be done, cancel one, or submit it with the batch lane.",
-            details={"position": ahead + 1, "wait_seconds": wait},
-        )
-
-    def _enqueue(self, connection: Connection, job: str, lane: Lane, *, again: bool = False) -> None:
+    def _enqueue(self, connection: Connection, job: str, *, again: bool = False) -> None:
         name = f"{job}-{secrets.token_hex(4)}" if again else job
         self._client.enqueue_in_transaction(
             connection,
             {
                 "queue_name": _QUEUE, "workflow_name": _WORKFLOW, "workflow_id": name, "app_version": _VERSION,
-                "priority": _PRIORITIES[lane],
+                "priority": rows.rank(connection, job),
             },
             job,
         )  # fmt: skip
@@ -304,6 +331,23 @@ def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
+def _admit(connection: Connection, kind: str, owner: str, lane: Lane, *, most: int) -> None:
+    """QueueFull unless fewer than `most` such jobs of this owner wait."""
+    theirs = rows.waiting(connection, jobs.c.owner == owner, jobs.c.kind == kind, jobs.c.lane == lane)
+    if theirs < most:
+        return
+    ahead = rows.waiting(connection, jobs.c.lane == lane)
+    wait = round(ahead * rows.usual_seconds(connection, kind))
+    limit, more = (
+        ("the dialect's own", "") if lane == "batch" else ("jobs.max_pending", ", or submit it with the batch lane")
+    )
+    raise errors.QueueFull(
+        f"{theirs} pieces wait already, which is the most ({limit}); yours would be number {ahead + 1}, in about {wait} s",
+        hint=f"Wait for one to be done, or cancel one{more}.",
+        details={"position": ahead + 1, "wait_seconds": wait},
+    )
+
+
 def _same(connection: Connection, earlier: Job, digest: str) -> Job:
     """The job a key was used for, if it was for the same request."""
     known = rows.find(connection, jobs.c.id == earlier.id, jobs.c.digest == digest)
@@ -312,6 +356,19 @@ def _same(connection: Connection, earlier: Job, digest: str) -> Job:
             f"that key was used for another request (job {earlier.id})", hint="Use a new key for a new request."
         )
     return known
+
+
+def _check_lane(moved: Job, target: Job) -> None:
+    if moved.lane != target.lane:
+        raise errors.InvalidParameter(
+            f"job {moved.id} waits in the lane {moved.lane}, job {target.id} in the lane {target.lane}",
+            hint="Name a job of the same lane.",
+        )
+
+
+def _is_of(job: str) -> ColumnElement[bool]:
+    """Whether a workflow is a job's: the first one has its name, those after it that and more."""
+    return or_(_WORKFLOWS.c.workflow_uuid == job, _WORKFLOWS.c.workflow_uuid.like(f"{job}-%"))
 
 
 def _of(owner: str | None) -> tuple[Any, ...]:

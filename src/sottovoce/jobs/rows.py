@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, not_, or_, select, update
 
+from sottovoce import errors
 from sottovoce.database.schema import job_events, jobs
 from sottovoce.jobs.events import Event, EventKind
 from sottovoce.jobs.job import ENDED, Job, State
@@ -80,12 +82,83 @@ def waiting(connection: Connection, *conditions: ColumnElement[bool]) -> int:
 
 def usual_seconds(connection: Connection, kind: str) -> float:
     """How long jobs of a kind took here lately: the median."""
-    query = select(jobs.c.started, jobs.c.ended).where(jobs.c.kind == kind, jobs.c.state == "done")
-    recent = connection.execute(query.order_by(jobs.c.number.desc()).limit(_RECENT)).all()
-    taken = [
-        (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds() for started, ended in recent
-    ]
+    taken = [run.seconds for run in _recent(connection, jobs.c.kind == kind)]
     return median(taken) if taken else _UNKNOWN_SECONDS
+
+
+def paces(connection: Connection, kind: str, engine: str) -> tuple[tuple[float, str], ...]:
+    """Of the last jobs of a kind with which that engine (or `auto`) was asked for, the newest first: seconds of work per second of sound, engine."""
+    asked = func.coalesce(func.json_extract(jobs.c.request, "$.engine"), "auto") == engine
+    found = _recent(connection, jobs.c.kind == kind, asked)
+    return tuple((run.seconds / run.sound, run.engine) for run in found if run.sound > 0)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A job that was done: how long it took, of how much sound, by which engine."""
+
+    seconds: float
+    sound: float
+    engine: str
+
+
+def _recent(connection: Connection, *conditions: ColumnElement[bool]) -> list[_Run]:
+    query = select(jobs.c.started, jobs.c.ended, jobs.c.result).where(jobs.c.state == "done", *conditions)
+    found = connection.execute(query.order_by(jobs.c.number.desc()).limit(_RECENT)).all()
+    return [_run(*row) for row in found]
+
+
+def _run(started: str, ended: str, text: str) -> _Run:
+    result = json.loads(text)
+    taken = datetime.fromisoformat(ended) - datetime.fromisoformat(started)
+    engine = result.get("report", {}).get("engine")
+    return _Run(taken.total_seconds(), result.get("sound_seconds") or 0.0, str(engine))
+
+
+def rank(connection: Connection, job: str) -> int:
+    """Where a job stands in the queue, the lowest first."""
+    return int(connection.execute(select(jobs.c.rank).where(jobs.c.id == job)).scalar_one())
+
+
+def waits(connection: Connection, job: str, *conditions: ColumnElement[bool]) -> Job:
+    """A job that waits; JobNotFound or JobEnded if there is none, or it does not wait."""
+    found = find(connection, jobs.c.id == job, *conditions)
+    if found is None:
+        raise errors.JobNotFound(f"there is no job {job:.40}")
+    if found.state != "queued":
+        raise errors.JobEnded(f"job {job} does not wait, it is {found.state}", hint="Only what waits can be moved.")
+    return found
+
+
+def overtaken(connection: Connection, moved: Job, target: Job | None) -> tuple[Job, ...]:
+    """The waiting jobs that one would overtake on its way before another, or to the front of its lane."""
+    ahead = [_before(_row(connection, moved.id)), jobs.c.lane == moved.lane]
+    if target is not None:
+        ahead.append(not_(_before(_row(connection, target.id))))
+    query = select(jobs).where(jobs.c.state == "queued", *ahead)
+    return tuple(_read(connection, connection.execute(query).mappings().all()))
+
+
+def move(connection: Connection, moved: Job, target: Job | None) -> Mapping[str, int]:
+    """Put a waiting job before another, or at the front of its lane; the new ranks of all jobs that got one."""
+    lane = and_(jobs.c.state == "queued", jobs.c.lane == moved.lane)
+    if target is None:
+        first = connection.scalar(select(func.min(jobs.c.rank)).where(lane))
+        return _ranked(connection, {moved.id: int(first or 0) - 1})
+    row = _row(connection, target.id)
+    # What is ahead makes room for one, in the order it has.
+    ahead = connection.execute(select(jobs.c.id, jobs.c.rank).where(lane, _before(row), jobs.c.id != moved.id)).all()
+    return _ranked(connection, {**{name: old - 2 for name, old in ahead}, moved.id: row["rank"] - 1})
+
+
+def _ranked(connection: Connection, ranks: Mapping[str, int]) -> Mapping[str, int]:
+    for name, place in ranks.items():
+        connection.execute(update(jobs).where(jobs.c.id == name).values(rank=place))
+    return ranks
+
+
+def _row(connection: Connection, job: str) -> RowMapping:
+    return connection.execute(select(jobs).where(jobs.c.id == job)).mappings().one()
 
 
 def forget(connection: Connection, before: str) -> tuple[str, ...]:
@@ -114,7 +187,7 @@ def _read(connection: Connection, found: Sequence[RowMapping]) -> list[Job]:
 
 
 def _job(connection: Connection, row: RowMapping) -> Job:
-    hidden = ("number", "key", "digest", "worker")
+    hidden = ("number", "rank", "key", "digest", "worker")
     fields = {name: value for name, value in row.items() if name not in hidden}
     for name in ("request", "error", "result"):
         fields[name] = None if fields[name] is None else json.loads(fields[name])
@@ -122,13 +195,13 @@ def _job(connection: Connection, row: RowMapping) -> Job:
 
 
 def _position(connection: Connection, row: RowMapping) -> int | None:
-    """A job's place among those that wait: the interactive ones first, each lane in the order in which it came."""
-    if row["state"] != "queued":
-        return None
-    ahead = and_(jobs.c.lane == row["lane"], jobs.c.number < row["number"])
-    if row["lane"] == "batch":
-        ahead = or_(ahead, jobs.c.lane == "interactive")
-    return waiting(connection, ahead) + 1
+    """A job's place among those that wait."""
+    return waiting(connection, _before(row)) + 1 if row["state"] == "queued" else None
+
+
+def _before(row: RowMapping) -> ColumnElement[bool]:
+    """The jobs that go before one, if they wait as it does: its lane is in the rank."""
+    return or_(jobs.c.rank < row["rank"], and_(jobs.c.rank == row["rank"], jobs.c.number < row["number"]))
 
 
 def _tell(connection: Connection, number: int, kind: EventKind, data: Mapping[str, Any]) -> None:

@@ -1,11 +1,12 @@
-"""Taking tracks out of the library: as a file of any format with tags, its recipe beside it, its MIDI, its stems as a ZIP."""
+"""Taking tracks out of the library: as a file of any format with tags, its recipe beside it, its MIDI, its stems as a ZIP, many in one ZIP."""
 
 from __future__ import annotations
 
 import io
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZipFile, ZipInfo
@@ -31,6 +32,19 @@ def safe_name(title: str) -> str:
     plain = " ".join(_UNSAFE.sub(" ", title).split()).lstrip(".- ")
     short = plain.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").rstrip(". ")
     return short or "track"
+
+
+def unique_names(titles: Iterable[str]) -> list[str]:
+    """Titles as file names, no two the same, also where capitals do not count."""
+    names: dict[str, str] = {}
+    for title in titles:
+        plain = name = safe_name(title)
+        number = 1
+        while (known := unicodedata.normalize("NFC", name).casefold()) in names:
+            number += 1
+            name = f"{plain} {number}"
+        names[known] = name
+    return list(names.values())
 
 
 def write_audio(
@@ -69,10 +83,21 @@ def zip_stems(track: Track, parts: Mapping[Stem, Path]) -> Iterator[bytes]:
     name, sink = safe_name(track.title), _Sink()
     with ZipFile(sink, "w") as archive:
         for stem, path in parts.items():
-            with readable(path), path.open("rb") as source:
-                yield from _stored(archive, sink, f"{name}/{stem}{path.suffix}", source)
-        if track.recipe_json is not None:
-            yield from _stored(archive, sink, f"{name}/{name}{SUFFIX}", io.BytesIO(track.recipe_json.encode()))
+            yield from _stored_file(archive, sink, f"{name}/{stem}{path.suffix}", path)
+        yield from _stored_recipe(archive, sink, f"{name}/{name}", track)
+    yield sink.taken()
+
+
+def zip_tracks(tracks: Sequence[Track], sound: Callable[[Track], Path]) -> Iterator[bytes]:
+    """Tracks, each with its recipe and notes beside it, as the bytes of a ZIP, made while they are read; `sound` gives the file of each."""
+    sink = _Sink()
+    with ZipFile(sink, "w") as archive:
+        for track, name in zip(tracks, unique_names([track.title for track in tracks]), strict=True):
+            audio = sound(track)
+            yield from _stored_file(archive, sink, f"{name}{audio.suffix}", audio)
+            if track.midi is not None:
+                yield from _stored_file(archive, sink, f"{name}.mid", track.midi)
+            yield from _stored_recipe(archive, sink, name, track)
     yield sink.taken()
 
 
@@ -95,6 +120,16 @@ class _Sink(io.RawIOBase):
         data = b"".join(self._blocks)
         self._blocks.clear()
         return data
+
+
+def _stored_file(archive: ZipFile, sink: _Sink, name: str, path: Path) -> Iterator[bytes]:
+    with readable(path), path.open("rb") as source:
+        yield from _stored(archive, sink, name, source)
+
+
+def _stored_recipe(archive: ZipFile, sink: _Sink, name: str, track: Track) -> Iterator[bytes]:
+    if track.recipe_json is not None:
+        yield from _stored(archive, sink, f"{name}{SUFFIX}", io.BytesIO(track.recipe_json.encode()))
 
 
 def _stored(archive: ZipFile, sink: _Sink, name: str, source: BinaryIO) -> Iterator[bytes]:

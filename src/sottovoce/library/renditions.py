@@ -1,4 +1,4 @@
-"""Tracks in other formats than they are kept in: made when first asked for, kept while they are used."""
+"""What can be made of a track again at any time, such as its sound in another format: made when first asked for, kept while it is used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,23 +34,33 @@ class Renditions:
         wanted = format_of(Path(f"track.{form}")).name
         if track.audio.suffix == f".{wanted}":
             return track.audio
-        made = self.folder / f"{_key(track)}.{wanted}"
+
+        def write(sound: Path, new: Path) -> None:
+            write_audio(replace(track, audio=sound), new)
+
+        return self.kept(track, f"{_key(track)}.{wanted}", write)
+
+    def kept(self, track: Track, name: str, write: Callable[[Path, Path], object]) -> Path:
+        """The file of that name, which says what it depends on. Where it is not there yet, `write` is given the track's sound and a new file."""
+        made = self.folder / name
         with self._lock:
             if not made.exists():
                 self._sweep()
-                self._make(track, made)
+                self._make(track, made, write)
             os.utime(made)
         return made
 
-    def _make(self, track: Track, made: Path) -> None:
+    def _make(self, track: Track, made: Path, write: Callable[[Path, Path], object]) -> None:
         with writing(made):
             self.folder.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(prefix=".", dir=self.folder) as scratch,
             trusted(track, Path(scratch)) as sound,
         ):
-            written, *_recipe = write_audio(replace(track, audio=sound), Path(scratch) / made.name)
-            written.replace(made)
+            new = Path(scratch) / made.name
+            with writing(made):
+                write(sound, new)
+                new.replace(made)
 
     def _sweep(self) -> None:
         for path in self.folder.glob("*"):

@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, exists, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    RowMapping,
+    Select,
+    delete,
+    exists,
+    select,
+    true,
+    union,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from sottovoce.audio import Stem
@@ -20,6 +31,8 @@ from sottovoce.library.track import NewTrack, Track
 _SHARED = (
     "kind", "engine", "words", "mood", "genre", "seconds", "rate", "channels", "lufs", "true_peak_db", "seed", "bpm", "key",
 )  # fmt: skip
+#: Tracks that are not in the trash.
+KEPT: ColumnElement[bool] = tracks.c.trashed.is_(None)
 
 
 def put_file(connection: Connection, staged: Staged) -> str:
@@ -31,13 +44,17 @@ def put_file(connection: Connection, staged: Staged) -> str:
 
 
 def put_track(connection: Connection, new: NewTrack, track: str, parts: Mapping[str, Staged]) -> int:
-    """File a track under an id unless it is there already; its number. `parts` are its staged files, `audio` and perhaps `midi`."""
+    """File a track under an id unless it is there already; its number. `parts` are its staged files, `audio` and perhaps `midi`.
+
+    One that is in the trash comes back.
+    """
     row = {name: getattr(new, name) for name in ("title", *_SHARED)} | {
         "id": track,
         "audio": parts["audio"].sha256,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "created": _text(datetime.now(UTC)),
     }
     connection.execute(insert(tracks).on_conflict_do_nothing().values(row))
+    put_trashed(connection, track, None)
     number = number_of(connection, track)
     assert number is not None, "it was there or has just been filed"
     if "midi" in parts:
@@ -65,8 +82,25 @@ def put_tags(connection: Connection, number: int, names: Iterable[str]) -> None:
 
 
 def number_of(connection: Connection, track: str) -> int | None:
-    """The number behind an id."""
-    return connection.scalar(select(tracks.c.number).where(tracks.c.id == track))
+    """The number behind the id of a track that is not in the trash."""
+    return connection.scalar(select(tracks.c.number).where(tracks.c.id == track, KEPT))
+
+
+def put_trashed(connection: Connection, track: str, since: datetime | None) -> bool:
+    """Put a track in the trash, or with None take it out; whether there is such a track."""
+    changed = connection.execute(tracks.update().where(tracks.c.id == track).values(trashed=since and _text(since)))
+    return changed.rowcount > 0
+
+
+def is_trashed(connection: Connection, track: str) -> bool:
+    """Whether there is such a track, and it is in the trash."""
+    return connection.scalar(select(tracks.c.number).where(tracks.c.id == track, ~KEPT)) is not None
+
+
+def drop_trashed(connection: Connection, before: datetime | None = None) -> bool:
+    """Delete the rows of tracks that are in the trash, since before a moment or at all; whether there were any."""
+    old = ~KEPT if before is None else tracks.c.trashed < _text(before)
+    return connection.execute(delete(tracks).where(old)).rowcount > 0
 
 
 def read_tracks(connection: Connection, rows: Sequence[RowMapping], folder: Path) -> tuple[Track, ...]:
@@ -94,19 +128,31 @@ def read_tracks(connection: Connection, rows: Sequence[RowMapping], folder: Path
 
 def files_of(connection: Connection, track: str) -> set[str]:
     """The hashes of all files a track names; none if there is no such track."""
-    own = select(tracks.c.audio, tracks.c.midi).where(tracks.c.id == track)
-    parts = select(stems.c.file).join(tracks, tracks.c.number == stems.c.track).where(tracks.c.id == track)
-    named = {*connection.scalars(parts), *(sha256 for row in connection.execute(own) for sha256 in row)}
-    return {sha256 for sha256 in named if sha256}
+    return set(connection.scalars(hashes_of(tracks.c.id == track)))
+
+
+def hashes_of(condition: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """The hashes of all files that the tracks of which something holds name."""
+    parts = select(stems.c.file).join(tracks, tracks.c.number == stems.c.track)
+    return union(
+        select(tracks.c.audio).where(condition),
+        select(tracks.c.midi).where(condition, tracks.c.midi.is_not(None)),
+        parts.where(condition),
+    )
+
+
+def is_named(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Of a row of `files`: whether a track of which something holds names it."""
+    return (
+        exists().where(tracks.c.audio == files.c.sha256, condition)
+        | exists().where(tracks.c.midi == files.c.sha256, condition)
+        | exists().where(stems.c.file == files.c.sha256, stems.c.track == tracks.c.number, condition)
+    )
 
 
 def forget_unused(connection: Connection, among: Iterable[str] | None = None) -> list[str]:
     """Delete the rows of files that nothing names any more (of those given, or of all); their paths."""
-    unused = ~(
-        exists().where(tracks.c.audio == files.c.sha256)
-        | exists().where(tracks.c.midi == files.c.sha256)
-        | exists().where(stems.c.file == files.c.sha256)
-    )
+    unused = ~is_named(true())
     condition = unused if among is None else unused & files.c.sha256.in_(list(among))
     return list(connection.scalars(delete(files).where(condition).returning(files.c.path)))
 
@@ -114,6 +160,10 @@ def forget_unused(connection: Connection, among: Iterable[str] | None = None) ->
 def known_paths(connection: Connection) -> set[str]:
     """The paths of all files that have a row."""
     return set(connection.scalars(select(files.c.path)))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
 
 
 def _pairs(connection: Connection, chosen: Select[Any]) -> dict[Any, Any]:

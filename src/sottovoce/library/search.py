@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
 
 from sottovoce import errors
 from sottovoce.database.schema import tags, tracks
+from sottovoce.library.rows import KEPT
 from sottovoce.library.track import Track, clean_tag
 from sottovoce.prompt import parse_key
 
@@ -86,9 +87,9 @@ def parse_query(fields: Mapping[str, Any]) -> Query:
 
 
 def statement(query: Query) -> Select[Any]:
-    """The rows of `tracks` a query finds, in order, one more than its limit: the last only tells that there are more."""
+    """The rows of `tracks` a query finds, none of the trash, in order, one more than its limit: the last only tells that there are more."""
     expression, descending = _ORDERS[query.sort]
-    chosen = select(tracks, expression.label("place")).where(*_filters(query))
+    chosen = select(tracks, expression.label("place")).where(KEPT, *_filters(query))
     if query.after is not None:
         chosen = chosen.where(_beyond(query.after, expression, descending=descending))
     columns = (expression, tracks.c.number)

@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from sottovoce import errors
 from sottovoce.database.connect import reading, writing
-from sottovoce.database.schema import sessions, tokens
+from sottovoce.database.schema import preferences, sessions, tokens
+from sottovoce.database.schema import secrets as owned_secrets
 
 Role = Literal["admin", "user"]
 
@@ -96,6 +97,8 @@ class Tokens:
             if row is None:
                 raise errors.InvalidParameter(f"no token is called {name!r}", hint="`sotto token list` shows them.")
             connection.execute(delete(tokens).where(tokens.c.id == row["id"]))
+            for own in (preferences, owned_secrets):
+                connection.execute(delete(own).where(own.c.owner == row["id"]))
         return _token(row)
 
     def open_session(self, token: Token) -> str:

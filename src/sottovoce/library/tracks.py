@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from sottovoce.library.files import FileStore, Staged
 from sottovoce.library.search import Page, cursor, parse_query, statement
 from sottovoce.library.track import NewTrack, Track, clean_rating, clean_tag, clean_title
 from sottovoce.media.formats import BitDepth
+
+#: How long a track stays in the trash, from where it can be restored.
+TRASH_SECONDS = 3600.0
 
 
 class Library:
@@ -53,8 +57,8 @@ class Library:
     def add(self, new: NewTrack) -> Track:
         """File a track: its files are put in place, then its rows are committed at once.
 
-        The same sound by the same engine and seed is filed once: adding it again returns the track there is, with the stems, MIDI and
-        tags that it lacked.
+        The same sound by the same engine and seed is filed once: adding it again returns the track there is, out of the trash too, with the
+        stems, MIDI and tags that it lacked.
         """
         title, tagged = clean_title(new.title), [clean_tag(tag) for tag in new.tags]
         parts: dict[str, Path] = {"audio": new.audio} | {str(stem): path for stem, path in new.stems.items()}
@@ -71,9 +75,9 @@ class Library:
     def get(self, track: str) -> Track:
         """One track by its id."""
         with reading(self._database) as connection:
-            found = connection.execute(select(tracks).where(tracks.c.id == track)).mappings().all()
+            found = connection.execute(select(tracks).where(tracks.c.id == track, rows.KEPT)).mappings().all()
             if not found:
-                raise _missing(track)
+                raise _missing(connection, track)
             return rows.read_tracks(connection, found, self.folder)[0]
 
     def file(self, sha256: str) -> Path | None:
@@ -173,11 +177,32 @@ class Library:
         return self.add(read_file(path, title=title, tags=tags))
 
     def remove(self, track: str) -> None:
-        """Delete a track; its files go too unless another track names them."""
+        """Delete a track for good; its files go too unless another track names them."""
         with writing(self._database) as connection:
             named = rows.files_of(connection, track)
             connection.execute(delete(tracks).where(tracks.c.number == _number(connection, track)))
         self._forget(named)
+
+    def trash(self, track: str) -> None:
+        """Delete a track so that it can be restored: until the trash is emptied of it only `restore` and `add` know it."""
+        with writing(self._database) as connection:
+            _number(connection, track)
+            rows.put_trashed(connection, track, datetime.now(UTC))
+
+    def restore(self, track: str) -> Track:
+        """Take a track out of the trash, as it was; one that is not there stays as it is."""
+        with writing(self._database) as connection:
+            if not rows.put_trashed(connection, track, None):
+                raise _missing(connection, track)
+        return self.get(track)
+
+    def empty_trash(self, kept_seconds: float = TRASH_SECONDS) -> None:
+        """Delete for good what was in the trash for so long, files too."""
+        before = datetime.now(UTC) - timedelta(seconds=kept_seconds)
+        with writing(self._database) as connection:
+            if rows.drop_trashed(connection, before):
+                for path in rows.forget_unused(connection):
+                    self._files.discard(path)
 
     def sweep(self) -> tuple[str, ...]:
         """Delete files that no row names, such as a killed process leaves; their paths in the library."""
@@ -246,18 +271,20 @@ class Library:
 
     def _update(self, track: str, **values: object) -> Track:
         with writing(self._database) as connection:
-            changed = connection.execute(update(tracks).where(tracks.c.id == track).values(**values))
-            if changed.rowcount == 0:
-                raise _missing(track)
+            number = _number(connection, track)
+            connection.execute(update(tracks).where(tracks.c.number == number).values(**values))
         return self.get(track)
 
 
 def _number(connection: Connection, track: str) -> int:
     number = rows.number_of(connection, track)
     if number is None:
-        raise _missing(track)
+        raise _missing(connection, track)
     return number
 
 
-def _missing(track: str) -> errors.TrackNotFound:
+def _missing(connection: Connection, track: str) -> errors.TrackNotFound:
+    if rows.is_trashed(connection, track):
+        hint = f"For an hour after that, POST /api/tracks/{track}/restore brings it back."
+        return errors.TrackNotFound(f"track {track} was deleted", hint=hint)
     return errors.TrackNotFound(f"the library has no track {track!r}")

@@ -1,4 +1,4 @@
-"""The outline of a track's sound, for a picture of it."""
+"""Pictures of a track's sound: its outline, its spectrogram."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sottovoce.dsp.palette import coloured
+from sottovoce.dsp.spectrogram import spectrogram
 from sottovoce.library.track import Track
 from sottovoce.media.decode import FileReader
+from sottovoce.media.png import png
 
 #: Samples read at a time, about.
 _BLOCK = 1 << 20
@@ -22,3 +25,12 @@ def outline(track: Track, path: Path, points: int) -> list[float]:
         levels = np.abs(block).max(axis=0)
         tops += np.maximum.reduceat(levels, np.arange(0, len(levels), part)).tolist()
     return [round(top, 4) for top in tops[:points]]
+
+
+def picture(track: Track, path: Path, *, width: int, height: int) -> bytes:
+    """The spectrogram of a track, whose sound is in `path`, as a PNG of that size: low at the bottom, the loudest in the lightest colour."""
+    reader = FileReader(path, channels=1)
+    mono = (block[0] for block in reader.blocks(_BLOCK // 8))
+    frames = max(1, round(track.seconds * reader.rate))
+    levels = spectrogram(mono, reader.rate, frames, width=width, height=height)
+    return png(coloured(levels[::-1]))

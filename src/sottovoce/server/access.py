@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from sottovoce import errors
-from sottovoce.library.tokens import Role, Token, Tokens
+from sottovoce.library.tokens import Role, Tokens
 from sottovoce.server.answers import RefusedByHttp
 from sottovoce.settings.serving import ServerSettings
 
 #: The cookie of a browser that has shown a token.
 COOKIE = "sotto_session"
+#: Where clients of the MusicGen server show theirs.
+KEY_HEADER = "x-api-key"
 #: What is answered to everybody.
 PUBLIC = frozenset({("GET", "/health"), ("HEAD", "/health"), ("POST", "/login")})
 SAFE = frozenset({"GET", "HEAD"})
@@ -59,7 +61,7 @@ class Access:
     def check_origin(self, request: HTTPConnection) -> None:
         """Forbidden for what a page of another site would have a browser do in its user's name."""
         headers = request.headers
-        if request.scope["method"] in SAFE or "authorization" in headers:
+        if request.scope["method"] in SAFE or shows_token(request):
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower()
@@ -72,17 +74,34 @@ class Access:
         """Who asks; Unauthorized without a token where one is needed. A token that is shown counts, whatever else comes along."""
         shown = request.headers.get("authorization")
         if shown is not None:
-            return _as_caller(self._known(shown))
+            return self.holder(_bearer(shown))
+        key = request.headers.get(KEY_HEADER)
+        if key is not None and not self.is_open_to(request):
+            return self._holder_of_key(key)
         cookie = request.cookies.get(COOKIE)
         token = self.tokens.session(cookie) if cookie else None
         if token is not None:
-            return _as_caller(token)
-        if self._open_to(request):
+            return Caller(token.id, token.name, token.role)
+        if self.is_open_to(request):
             return LOCAL
         raise errors.Unauthorized(
             "a token is needed here",
             hint="`sotto token create NAME` makes one; send it as `Authorization: Bearer TOKEN`.",
         )
+
+    def holder(self, secret: str) -> Caller:
+        """Whose token this is; Unauthorized if it is nobody's."""
+        token = self.tokens.verify(secret.strip())
+        if token is None:
+            raise errors.Unauthorized(
+                "this token is not known here", hint="`sotto token list` shows the tokens there are."
+            )
+        return Caller(token.id, token.name, token.role)
+
+    def is_open_to(self, request: HTTPConnection) -> bool:
+        """Whether no token is needed: a server for this machine alone, asked by it and not by a proxy, and no token made."""
+        direct = is_loopback(_peer(request)) and not any(name in request.headers for name in _FORWARDED)
+        return is_alone(self.settings) and direct and not self.tokens.exist()
 
     def address(self, request: HTTPConnection) -> str:
         """Where a request comes from: of those that came by a trusted proxy, what the last of these says."""
@@ -98,19 +117,12 @@ class Access:
             return True
         return self._trusted(_peer(request)) and request.headers.get("x-forwarded-proto") == "https"
 
-    def _known(self, shown: str) -> Token:
-        scheme, _, secret = shown.partition(" ")
-        token = self.tokens.verify(secret.strip()) if scheme.lower() == "bearer" else None
-        if token is None:
-            raise errors.Unauthorized(
-                "this token is not known here", hint="`sotto token list` shows the tokens there are."
-            )
-        return token
-
-    def _open_to(self, request: HTTPConnection) -> bool:
-        """Whether no token is needed: a server for this machine alone, asked by it and not by a proxy, and no token made."""
-        direct = is_loopback(_peer(request)) and not any(name in request.headers for name in _FORWARDED)
-        return is_alone(self.settings) and direct and not self.tokens.exist()
+    def _holder_of_key(self, key: str) -> Caller:
+        """Clients of the MusicGen server know a wrong key by 403."""
+        try:
+            return self.holder(key)
+        except errors.Unauthorized as error:
+            raise errors.Forbidden(error.message, hint=error.hint) from None
 
     def _trusted(self, address: str) -> bool:
         place = _parsed(address)
@@ -129,8 +141,15 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (place is not None and place.is_loopback)
 
 
-def _as_caller(token: Token) -> Caller:
-    return Caller(token.id, token.name, token.role)
+def shows_token(request: HTTPConnection) -> bool:
+    """Whether a request carries a token in a header, which no page of another site can make a browser do."""
+    return "authorization" in request.headers or KEY_HEADER in request.headers
+
+
+def _bearer(shown: str) -> str:
+    """The token in an Authorization header. Clients of ACE-Step may send it bare."""
+    scheme, _, secret = shown.strip().rpartition(" ")
+    return secret if scheme.lower() in ("", "bearer") else ""
 
 
 def _peer(request: HTTPConnection) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import current_default_thread_limiter
+import anyio
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
@@ -17,8 +19,22 @@ from sottovoce.library.renditions import Renditions
 from sottovoce.library.tokens import Tokens
 from sottovoce.server.access import Access, is_alone
 from sottovoce.server.answers import Boundary, answer_errors
-from sottovoce.server.api import engines, jobs, sessions, status, tracks, uploads
+from sottovoce.server.api import (
+    engines,
+    enhance,
+    jobs,
+    lalalai,
+    models,
+    sessions,
+    settings,
+    sound,
+    status,
+    tracks,
+    uploads,
+)
 from sottovoce.server.asked import House
+from sottovoce.server.dialects import ace_step, musicgen, processing, separation
+from sottovoce.server.dialects.songs import drop_songs
 from sottovoce.server.events import Hub
 from sottovoce.server.gate import Gate
 from sottovoce.server.limits import buckets
@@ -30,12 +46,32 @@ from sottovoce.version import __version__
 if TYPE_CHECKING:
     import uvicorn
 
-ROUTERS = (status.router, sessions.router, jobs.router, uploads.router, tracks.router, engines.router)
+log = logging.getLogger(__name__)
+
+ROUTERS = (
+    status.router,
+    sessions.router,
+    jobs.router,
+    uploads.router,
+    tracks.router,
+    sound.router,
+    engines.router,
+    jobs.estimates,
+    enhance.router,
+    lalalai.router,
+    models.router,
+    settings.router,
+    ace_step.router,
+    musicgen.router,
+    processing.router,
+    separation.router,
+)
 
 #: Requests worked on at once; each holds a thread, those that receive a file or wait for their turn for long.
 _THREADS = 80
 #: How long what is being sent may take to end when the server stops; streams of events never end by themselves.
 _GRACE_SECONDS = 5
+_SWEEP_SECONDS = 600.0
 
 
 def make_app(studio: Studio) -> FastAPI:
@@ -95,9 +131,22 @@ def uvicorn_config(app: FastAPI, settings: ServerSettings, **more: Any) -> uvico
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = _THREADS
-    yield
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(_sweep, app.state.house.studio)
+        yield
+        beside.cancel_scope.cancel()
+
+
+async def _sweep(studio: Studio) -> None:
+    """Delete what came with jobs that have ended, now and every ten minutes; a worker sweeps the rest."""
+    while True:
+        try:
+            await run_sync(drop_songs, studio)
+        except errors.StorageError as error:
+            log.warning("not all was swept: %s", error.message, extra={"code": error.code})
+        await anyio.sleep(_SWEEP_SECONDS)
 
 
 def _check_proxies(settings: ServerSettings) -> None:

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from sottovoce import errors
-from sottovoce.settings.section import Folder, Section
+from sottovoce.settings.section import Folder, Section, secret_in
 
 Mode = Literal["auto", "lib", "api"]
 
@@ -147,7 +146,4 @@ def key_of(name: str, section: KeyedSettings, environ: Mapping[str, str]) -> str
         return section.api_key.get_secret_value()
     if section.api_key_file is None:
         return next((environ[variable].strip() for variable in _KEYS[name] if environ.get(variable, "").strip()), None)
-    try:
-        return section.api_key_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.InputUnreadable(f"the key in {section.api_key_file} cannot be read: {error}") from None
+    return secret_in(section.api_key_file, "key")

@@ -32,6 +32,7 @@ _PATHS = (
     "musicgen.api_key_file",
     "llm.api_key_file",
     "server.token_file",
+    "client.token_file",
 )
 
 

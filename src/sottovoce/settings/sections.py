@@ -20,7 +20,7 @@ from sottovoce.settings.engines import (
     key_of,
 )
 from sottovoce.settings.section import Folder, Section
-from sottovoce.settings.serving import JobSettings, ServerSettings
+from sottovoce.settings.serving import ClientSettings, JobSettings, ServerSettings
 
 
 def _engine_names(value: object) -> object:
@@ -149,6 +149,7 @@ class Settings(Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    client: ClientSettings = Field(default_factory=ClientSettings)
 
     def library_folder(self) -> Path:
         """The folder of the library; left out, the system's place for a user's data."""

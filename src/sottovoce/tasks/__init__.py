@@ -10,6 +10,7 @@ from sottovoce.engines.catalog import Catalog
 from sottovoce.tasks.generate import Generate, generate
 from sottovoce.tasks.mood import ReadMood, read_mood
 from sottovoce.tasks.outcome import Outcome, TaskRun
+from sottovoce.tasks.pull import Pull, pull
 from sottovoce.tasks.request import Request
 from sottovoce.tasks.score import Score, score
 from sottovoce.tasks.separate import Separate, separate
@@ -29,4 +30,5 @@ TASKS: dict[str, Task] = {
     "separate": Task(Separate, separate),
     "score": Task(Score, score),
     "mood": Task(ReadMood, read_mood),
+    "pull": Task(Pull, pull),
 }

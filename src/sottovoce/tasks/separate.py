@@ -101,7 +101,7 @@ def separate(request: Separate, engines: Catalog, run: TaskRun) -> Outcome:
 
 def _taken_or_made(engine: Separator, request: Separate, file: FileReader, run: TaskRun) -> tuple[Stems, bool]:
     """The stems by one engine, and whether they were kept from before; others that ask the same meanwhile wait for them."""
-    options = _options(engine, request)
+    options = separator_options(engine, request)
     if run.shelf is None or not request.cache:
         return _made(engine, options, request, file, run), False
     before = state_of(file.path)
@@ -154,7 +154,7 @@ def split_into(
     """
 
     def call(engine: Separator) -> tuple[Separation, SinkT]:
-        options, sink = _options(engine, request), open_sink(engine.name)
+        options, sink = separator_options(engine, request), open_sink(engine.name)
         return _split(engine, options, request.only, source, sink, run), sink
 
     ran = engines.run(SEPARATORS, request.engine, call)
@@ -257,7 +257,7 @@ def _check_stems(engine: Separator, request: Separate) -> None:
         )
 
 
-def _options(engine: Separator, request: Separate) -> EngineOptions:
+def separator_options(engine: Separator, request: Separate) -> EngineOptions:
     """The engine's options, once it is known to have the stems; InvalidParameter if it cannot do what is asked."""
     _check_stems(engine, request)
     return options_for(engine, request.options | _wishes(engine, request))

@@ -16,11 +16,13 @@ from typing import Any
 from sottovoce import errors
 from sottovoce.bugs import bug
 from sottovoce.jobs.job import Job
+from sottovoce.jobs.kept import note
 from sottovoce.machine import memory
 from sottovoce.places import scratch_folder
 from sottovoce.progress import Progress
 from sottovoce.studio import Done, Studio
 from sottovoce.tasks.outcome import Outcome
+from sottovoce.tasks.request import Request
 from sottovoce.worker.child import Child
 from sottovoce.worker.messages import Order
 from sottovoce.worker.seat import abandoned, seat
@@ -34,6 +36,8 @@ _STORE_SECONDS = 0.5
 #: How often a host looks whether what it does is still wanted.
 _LOOK_SECONDS = 0.25
 _SWEEP_SECONDS = 600.0
+#: A job may take so many times what was expected.
+_PATIENCE = 3.0
 #: So much must be done before the pace says anything.
 _TELLING_PERCENT = 2.0
 
@@ -60,7 +64,7 @@ class Host:
                 self._all.append(self.child())
                 self._children.put(self._all[-1])
             end = self._studio.queue.listen(self._name, self.workers, self.work)
-            log.info("worker %s takes %d jobs at a time", self._name, self.workers)
+            log.info("takes %d jobs at a time", self.workers, extra={"worker": self._name})
             try:
                 self.sweep()
                 while not stopped.wait(_SWEEP_SECONDS):
@@ -81,6 +85,7 @@ class Host:
         for old in self._studio.queue.forget(self._studio.settings.jobs.keep_days):
             shutil.rmtree(self._studio.job_folder(old), ignore_errors=True)
         self._studio.cache.sweep()
+        self._studio.library.empty_trash()
         self._studio.uploads.sweep(keep=self._studio.queue.uploads_needed())
         return taken
 
@@ -102,15 +107,24 @@ class Host:
                 scratch_folder(self._studio.settings.library_folder() / "scratch") as scratch,
                 self._watched(job, child),
             ):
-                # What was filed was checked when it was filed.
-                order = Order(f"{job.id}-{job.attempt}", job.kind, job.request, scratch, local=True)
-                outcome = child.run(order, Reporter(self._studio, job), budget_seconds=self.budget(job.kind))
+                expected = self._expected(job)
+                report = Reporter(self._studio, job, expected)
+                outcome = child.run(self._order(job, scratch), report, budget_seconds=self.budget(job.kind, expected))
                 self._publish(job, outcome)
         except errors.SottovoceError as error:
             return self._failed(job, error)
         except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
             return self._failed(job, bug(error))
         return None
+
+    def _order(self, job: Job, scratch: Path) -> Order:
+        """What the runner is told. What was filed was checked when it was filed, so it may name paths."""
+        kept = self._studio.job_folder(job.id)
+        kept.mkdir(parents=True, exist_ok=True)
+        settings = self._studio.owned(job.owner)
+        log.info("attempt %d begins", job.attempt, extra={"job": job.id})
+        name = f"{job.id}-{job.attempt}"
+        return Order(name, job.kind, job.request, scratch, local=True, settings=settings, kept=kept)
 
     def _refuse_stopped(self) -> None:
         if self._stopped.is_set():
@@ -121,7 +135,8 @@ class Host:
         if self._stopped.is_set():
             self._studio.queue.release(job)
             return None
-        log.warning("job %s ended: %s: %s", job.id, error.code, error.message)
+        log.warning("ended: %s", error.message, extra={"job": job.id, "code": error.code})
+        note(self._studio.job_folder(job.id), f"{error.code}: {error.message}")
         if error.details.get("died") and self._studio.queue.counts_still(job):
             return self._studio.queue.begin(job.id, self._name)
         self._studio.queue.fail(job, error)
@@ -153,17 +168,23 @@ class Host:
             over.set()
             watcher.join()
 
-    def budget(self, kind: str) -> float:
-        """The most seconds that a job of a kind may take."""
+    def budget(self, kind: str, expected: float | None = None) -> float:
+        """The most seconds that a job of a kind may take: what the settings say, or more where far more sound is to be worked on."""
         seconds: float = getattr(self._studio.settings.jobs.max_seconds, kind)
-        return seconds
+        return max(seconds, _PATIENCE * (expected or 0.0))
+
+    def _expected(self, job: Job) -> float | None:
+        """How long a job will take, as far as its length and earlier ones tell."""
+        sound = self._studio.sound_seconds(_request_of(job))
+        estimate = self._studio.queue.estimate(job.kind, job.request, sound)
+        return estimate.work if estimate.work is not None else sound
 
 
 class Reporter:
-    """Stores a job's progress, not too often, with the time that is left as far as the pace since the first word of it tells."""
+    """Stores a job's progress, not too often, with the time that is left: at first what was `expected`, then as the pace tells."""
 
-    def __init__(self, studio: Studio, job: Job) -> None:
-        self._queue, self._job = studio.queue, job
+    def __init__(self, studio: Studio, job: Job, expected: float | None = None) -> None:
+        self._queue, self._job, self._expected = studio.queue, job, expected
         self._first: tuple[float, float] | None = None
         self._stored, self._stage = 0.0, ""
 
@@ -174,13 +195,17 @@ class Reporter:
             return
         self._stored, self._stage = now, progress.stage
         begun, percent = self._first = self._first or (now, progress.percent)
-        self._queue.progress(self._job, with_eta(progress, now - begun, progress.percent - percent))
+        told = with_eta(progress, now - begun, progress.percent - percent, self._expected)
+        self._queue.progress(self._job, told)
 
 
-def with_eta(progress: Progress, elapsed: float, done: float) -> Progress:
-    """Progress with the seconds that are left, where enough percent were `done` in `elapsed` seconds to tell."""
-    if progress.eta is not None or done < _TELLING_PERCENT:
+def with_eta(progress: Progress, elapsed: float, done: float, expected: float | None = None) -> Progress:
+    """Progress with the seconds that are left, where enough percent were `done` in `elapsed` seconds to tell; before, of those `expected`."""
+    if progress.eta is not None:
         return progress
+    if done < _TELLING_PERCENT:
+        left = None if expected is None or expected <= elapsed else round(expected - elapsed, 1)
+        return replace(progress, eta=left)
     return replace(progress, eta=round(elapsed * (100 - progress.percent) / done, 1))
 
 
@@ -191,17 +216,21 @@ def fitting() -> int:
 
 def source_of(job: Job) -> Any:
     """The source that a job's request names; None if it needs none."""
+    return getattr(_request_of(job), "source", None)
+
+
+def _request_of(job: Job) -> Request:
     from sottovoce.tasks import TASKS
     from sottovoce.tasks.request import validate
 
-    request = validate(TASKS[job.kind].request, dict(job.request), local=True)
-    return getattr(request, "source", None)
+    return validate(TASKS[job.kind].request, dict(job.request), local=True)
 
 
 def result_of(done: Done, folder: Path) -> Mapping[str, Any]:
     """What a job's row says of what was made: tracks by their id, files by their name in the job's folder. Stems of a track are the track's."""
     return {
         "report": dict(done.report),
+        "sound_seconds": done.report.get("seconds") or sum(track.seconds for track in done.tracks),
         "tracks": [track.id for track in done.tracks],
         "stems": {str(stem): path.name for stem, path in done.stems.items() if path.parent == folder},
         "files": {name: path.name for name, path in done.files.items()},

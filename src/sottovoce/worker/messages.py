@@ -1,6 +1,6 @@
 """What a host and its runner say to each other: one JSON object a line.
 
-To the runner: `{"type": "run", "id", "kind", "request", "folder", "local"}` and `{"type": "cancel", "id"}`. From it: `{"type": "progress",
+To the runner: `{"type": "run"}` with the fields of an `Order`, and `{"type": "cancel", "id"}`. From it: `{"type": "progress",
 "percent", "stage", "step", "total", "eta"}`, then `{"type": "result", "outcome"}` or `{"type": "error", "error"}`.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,19 @@ from sottovoce.progress import Progress
 
 @dataclass(frozen=True)
 class Order:
-    """What a runner is to do: a request of a kind, with an empty folder for what it makes; `local`: paths in the request are valid."""
+    """What a runner is to do: a request of a kind, with an empty folder for what it makes; `local`: paths in the request are valid.
+
+    `settings` are its owner's, by dotted key, over those in force. `kept` is the folder of the job's memo and log, None where nobody would
+    read them.
+    """
 
     id: str
     kind: str
     request: Mapping[str, Any]
     folder: Path
     local: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kept: Path | None = None
 
 
 def line(message: Mapping[str, Any]) -> bytes:
@@ -41,7 +47,8 @@ def order_line(order: Order) -> bytes:
 def order_of(message: Mapping[str, Any]) -> Order:
     """The order in a message."""
     fields = {name: value for name, value in message.items() if name != "type"}
-    return Order(**{**fields, "folder": Path(fields["folder"])})
+    kept = fields["kept"] and Path(fields["kept"])
+    return Order(**{**fields, "folder": Path(fields["folder"]), "kept": kept})
 
 
 def progress_line(progress: Progress) -> bytes:

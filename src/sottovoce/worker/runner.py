@@ -10,13 +10,17 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import IO, Any
 
 from sottovoce import errors
 from sottovoce.bugs import bug
+from sottovoce.jobs.kept import KeptMemo, logged
+from sottovoce.logs import log_to_stderr
 from sottovoce.progress import Progress, rising
 from sottovoce.settings import Settings, load_settings
+from sottovoce.settings.owned import layered
 from sottovoce.studio import Studio
 from sottovoce.worker.messages import Order, line, order_of, progress_line
 
@@ -47,13 +51,19 @@ class Runner:
 
     def _do(self, order: Order) -> None:
         try:
-            answer = {"type": "result", "outcome": self._perform(order)}
-        except errors.SottovoceError as error:
-            answer = {"type": "error", "error": error.as_dict()}
-        except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
-            answer = {"type": "error", "error": bug(error).as_dict()}
-        self._cancelled.discard(order.id)
+            with logged(order.kept) if order.kept else nullcontext():
+                answer = self._answer(order)
+        finally:
+            self._cancelled.discard(order.id)
         self._say(line(answer))
+
+    def _answer(self, order: Order) -> dict[str, Any]:
+        try:
+            return {"type": "result", "outcome": self._perform(order)}
+        except errors.SottovoceError as error:
+            return {"type": "error", "error": error.as_dict()}
+        except Exception as error:  # noqa: BLE001 - the process boundary: logs the trace and reports
+            return {"type": "error", "error": bug(error).as_dict()}
 
     def _perform(self, order: Order) -> dict[str, Any]:
         from sottovoce.tasks import TASKS
@@ -64,9 +74,10 @@ class Runner:
                 raise errors.Cancelled("stopped because it was asked for")
             self._say(progress_line(progress))
 
-        studio = self._current(load_settings())
+        studio = self._current(layered(load_settings(), order.settings))
         request = validate(TASKS[order.kind].request, dict(order.request), local=order.local)
-        return studio.perform(request, rising(report), order.folder).as_json()
+        memo = None if order.kept is None else KeptMemo.of(order.kept)
+        return studio.perform(request, rising(report), order.folder, memo=memo).as_json()
 
     def _current(self, settings: Settings) -> Studio:
         """The studio with its loaded models, made anew when the settings have changed."""
@@ -88,6 +99,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     # Libraries print; only the protocol may go where the host listens.
     os.dup2(2, 1)
+    log_to_stderr()
     runner = Runner(out)
     threading.Thread(target=runner.listen, args=(sys.stdin.buffer,), daemon=True).start()
     runner.work()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Header, Query, Request
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from sottovoce import errors
 from sottovoce.jobs.job import Job, Lane, State
+from sottovoce.jobs.kept import read_log
 from sottovoce.server.access import Caller
 from sottovoce.server.answers import Json
+from sottovoce.server.api.lalalai import minutes
 from sottovoce.server.asked import Asker, Fields, HouseHere, StudioHere, check_text
 from sottovoce.server.events import missed, stream
 from sottovoce.server.files import file_answer, file_tag
@@ -24,6 +26,7 @@ from sottovoce.tasks.request import KnownFile, TrackRef, UploadRef
 from sottovoce.tasks.request import Request as TaskRequest
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+estimates = APIRouter(prefix="/api/estimate", tags=["jobs"])
 
 _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
@@ -35,9 +38,15 @@ class JobQuery(Fields):
     """Which jobs; without anything, the newest fifty. `after` is the id of the last one of the page before."""
 
     state: State | None = None
-    kind: Literal["generate", "separate", "score", "mood"] | None = None
+    kind: Literal["generate", "separate", "score", "mood", "pull"] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     after: Annotated[str | None, Field(max_length=64)] = None
+
+
+class Place(Fields):
+    """Where a job is put: before the job with that id, or before all of its lane."""
+
+    before: Annotated[str | None, Field(max_length=64)] = None
 
 
 @router.post("", openapi_extra={"requestBody": {"content": {"application/json": {"schema": _BODY}}}})
@@ -50,8 +59,7 @@ def submit(
     """File a job: `kind` and the fields of its request, perhaps `lane`. With an Idempotency-Key the same body is the same job."""
     check_text(body)
     lane = _lane(body.get("lane"))
-    request = _request(studio, {name: value for name, value in body.items() if name != "lane"})
-    _check_sources(studio, request, caller)
+    request = asked_for(studio, {name: value for name, value in body.items() if name != "lane"}, caller)
     job = studio.submit(request, owner=caller.owner, lane=lane, key=key)
     return Json({"job": shown(job)}, 202, {"Location": f"/api/jobs/{job.id}"})
 
@@ -64,6 +72,19 @@ def list_jobs(query: Annotated[JobQuery, Query()], studio: StudioHere, caller: A
     )
     after = found[-1].id if len(found) == query.limit else None
     return Json({"jobs": [shown(job) for job in found], "after": after})
+
+
+@estimates.post("", openapi_extra={"requestBody": {"content": {"application/json": {"schema": _BODY}}}})
+def estimate(body: Annotated[dict[str, Any], Body()], studio: StudioHere, caller: Asker) -> Json:
+    """What a request would take, which is not filed: seconds of work as such jobs took here, its place and wait, the minutes lalal.ai would charge."""
+    check_text(body)
+    lane = _lane(body.get("lane"))
+    request = asked_for(studio, {name: value for name, value in body.items() if name != "lane"}, caller)
+    sound = studio.sound_seconds(request)
+    found = studio.queue.estimate(request.kind, request.model_dump(mode="json"), sound, lane)
+    return Json(
+        {"estimate": {**found.as_dict(), "sound_seconds": sound, "lalalai_minutes": minutes(studio, request, sound)}}
+    )
 
 
 @router.get("/{job}")
@@ -100,6 +121,23 @@ async def events(
     return StreamingResponse(stream(house.hub, found, last), media_type="text/event-stream", headers=_STREAM)
 
 
+@router.get("/{job}/log")
+def log(job: str, studio: StudioHere, caller: Asker) -> Response:
+    """What was said while a job was done, with the places of this machine left out."""
+    folder = studio.job_folder(studio.queue.get(job, owner=caller.sees).id)
+    places = {studio.settings.library_folder(): "LIBRARY", Path(sys.prefix): "PYTHON", Path.home(): "HOME"}
+    text = read_log(folder)
+    for place, name in places.items():
+        text = text.replace(str(place), name)
+    return PlainTextResponse(text)
+
+
+@router.post("/{job}/move")
+def move(job: str, body: Annotated[Place, Body()], studio: StudioHere, caller: Asker) -> Json:
+    """Have a waiting job begin before another one, or first; nobody overtakes the jobs of others but an administrator."""
+    return Json({"job": shown(studio.queue.move(job, body.before, owner=caller.sees))})
+
+
 @router.get("/{job}/files")
 def list_files(job: str, studio: StudioHere, caller: Asker) -> Json:
     """The files a job made that are no tracks."""
@@ -126,15 +164,6 @@ def shown(job: Job) -> dict[str, Any]:
     return {**job.as_dict(), "links": {"self": place, "events": f"{place}/events", "files": f"{place}/files"}}
 
 
-def uploads_named(request: Mapping[str, Any]) -> set[str]:
-    """The uploads that a job's request names."""
-    return {
-        value["upload"]
-        for value in request.values()
-        if isinstance(value, Mapping) and isinstance(value.get("upload"), str)
-    }
-
-
 def _lane(asked: Any) -> Lane | None:
     if asked is None:
         return None
@@ -144,14 +173,19 @@ def _lane(asked: Any) -> Lane | None:
     raise errors.InvalidParameter(f"lane: must be one of {', '.join(_LANES)}")
 
 
-def _request(studio: Studio, fields: dict[str, Any]) -> TaskRequest:
+def asked_for(studio: Studio, fields: dict[str, Any], caller: Caller) -> TaskRequest:
+    """The request in a body, with the caller's own settings where it leaves them open; what it names must be there."""
     kind = fields.get("kind")
     task = TASKS.get(kind) if isinstance(kind, str) else None
     if task is None:
         raise errors.InvalidParameter(
             f"kind: must be one of {', '.join(TASKS)}", details={"fields": {"kind": "unknown"}}
         )
-    return studio.request(task.request, fields, local=False)
+    if kind == "pull" and caller.role != "admin":
+        raise errors.Forbidden("models are fetched by administrators", hint="Ask one to.")
+    request = studio.request(task.request, fields, local=False, settings=studio.settings_of(caller.owner))
+    _check_sources(studio, request, caller)
+    return request
 
 
 def _check_sources(studio: Studio, request: TaskRequest, caller: Caller) -> None:

@@ -13,6 +13,7 @@ from sottovoce.jobs.job import State
 from sottovoce.library.figures import figures
 from sottovoce.server.answers import Json
 from sottovoce.server.asked import Admin, StudioHere
+from sottovoce.server.device import auto_device
 from sottovoce.version import __version__
 
 router = APIRouter(tags=["status"])
@@ -21,15 +22,20 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/health")
-async def health(studio: StudioHere) -> Json:
-    """Whether the server answers; in a shape that clients of other music servers understand too. Needs no token."""
+def health(studio: StudioHere) -> Json:
+    """Whether the server answers; in the shapes of the ACE-Step and the MusicGen server at once. Needs no token."""
     about: dict[str, Any] = {"status": "ok", "service": "sottovoce", "version": __version__}
-    device = studio.settings.demucs.device
+    asked = studio.settings.demucs.device
+    device = auto_device() if asked == "auto" else asked
     return Json(
         {
             "status": "ok",
             "device": device,
-            "data": about,
+            "gpu_available": device.startswith("cuda"),
+            "mps_available": device == "mps",
+            # Workers load them when a job needs them, as that server does.
+            "models_loaded": {"musicgen": False, "demucs": False},
+            "data": {**about, "models_initialized": True},
             "code": 200,
             "error": None,
             "timestamp": round(time.time() * 1000),

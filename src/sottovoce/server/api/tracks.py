@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,20 +12,24 @@ from starlette.responses import Response, StreamingResponse
 
 from sottovoce import errors
 from sottovoce.audio import Stem
-from sottovoce.library.export import safe_name, zip_stems
-from sottovoce.library.foreign import read_upload, trusted
+from sottovoce.library.export import safe_name, zip_stems, zip_tracks
+from sottovoce.library.foreign import read_upload
 from sottovoce.library.search import Order
 from sottovoce.library.track import Track, clean_rating, clean_tag, clean_title
-from sottovoce.library.waveform import outline
+from sottovoce.media.formats import format_of
 from sottovoce.places import scratch_folder
 from sottovoce.server.answers import Json
 from sottovoce.server.asked import Asker, Fields, HouseHere, StudioHere, check_text
-from sottovoce.server.files import file_answer, file_tag, is_known, saved_as
+from sottovoce.server.files import file_answer, file_tag, saved_as
 
 router = APIRouter(prefix="/api/tracks", tags=["tracks"])
 
 Engine = Annotated[str | None, Query(max_length=60, description="the engine that made the stems")]
-Points = Annotated[int, Query(ge=10, le=8000, description="into how many parts the sound is divided")]
+Form = Annotated[str | None, Query(alias="format", pattern=r"^[a-z0-9]{1,8}$", description="another format")]
+Ids = Annotated[list[str], Query(max_length=1000, description="tracks; may be repeated, or parted by commas")]
+
+#: More tracks are not exported at once.
+MOST = 100
 
 
 class TrackQuery(Fields):
@@ -80,6 +84,20 @@ def add(body: Annotated[NewFields, Body()], house: HouseHere, caller: Asker) -> 
     return Json({"track": shown(track)}, 201, {"Location": f"/api/tracks/{track.id}"})
 
 
+@router.get("/export")
+def export(house: HouseHere, ids: Ids, form: Form = None) -> Response:
+    """Several tracks as a ZIP, made while it is sent: the sound of each, its recipe, its notes."""
+    found = [house.studio.library.get(track) for track in _asked(ids)]
+    _check_there(found)
+    if form is not None:
+        format_of(Path(f"track.{form}"))
+
+    def sound(track: Track) -> Path:
+        return track.audio if form is None else house.renditions.get(track, form)
+
+    return StreamingResponse(zip_tracks(found, sound), media_type="application/zip", headers=saved_as("tracks.zip"))
+
+
 @router.get("/{track}")
 def get(track: str, studio: StudioHere) -> Json:
     """One track with all that is known of it."""
@@ -106,18 +124,19 @@ def change(track: str, body: Annotated[Changes, Body()], studio: StudioHere) -> 
 
 @router.delete("/{track}")
 def remove(track: str, studio: StudioHere) -> Response:
-    """Delete a track and its files."""
-    studio.library.remove(track)
+    """Delete a track. For an hour it can be restored; then its files go too."""
+    studio.library.trash(track)
     return Response(status_code=204)
 
 
+@router.post("/{track}/restore")
+def restore(track: str, studio: StudioHere) -> Json:
+    """Bring a deleted track back, as it was."""
+    return Json({"track": shown(studio.library.restore(track))})
+
+
 @router.get("/{track}/audio")
-def audio(
-    track: str,
-    request: Request,
-    house: HouseHere,
-    form: Annotated[str | None, Query(alias="format", pattern=r"^[a-z0-9]{1,8}$")] = None,
-) -> Response:
+def audio(track: str, request: Request, house: HouseHere, form: Form = None) -> Response:
     """The sound, or the parts asked for; in another format if one is named."""
     found = house.studio.library.get(track)
     if form is None:
@@ -126,19 +145,6 @@ def audio(
         path = house.renditions.get(found, form)
     # A rendition is named by what it depends on.
     return file_answer(request, path, path.name, f"{safe_name(found.title)}{path.suffix}")
-
-
-@router.get("/{track}/peaks")
-def peaks(track: str, request: Request, house: HouseHere, points: Points = 1000) -> Response:
-    """The highest level in each part of the sound, 0 to 1, for drawing it."""
-    found = house.studio.library.get(track)
-    tag = f"{found.sha256}-{points}"
-    if is_known(request, tag):
-        return Response(status_code=304, headers={"ETag": f'"{tag}"'})
-    with house.decoding.taken(), trusted(found, house.renditions.folder) as sound:
-        tops = outline(found, sound, points)
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-    return Json({"seconds": found.seconds, "points": len(tops), "peaks": tops}, headers=headers)
 
 
 @router.get("/{track}/recipe")
@@ -189,10 +195,29 @@ def stems_zip(track: str, studio: StudioHere, engine: Engine = None) -> Response
     return StreamingResponse(zip_stems(found, parts), media_type="application/zip", headers=saved_as(name))
 
 
+def _asked(ids: list[str]) -> list[str]:
+    """The ids in the order they were asked for, each once."""
+    named = list(dict.fromkeys(track for part in ids for track in part.split(",") if track))
+    if not 1 <= len(named) <= MOST:
+        raise errors.InvalidParameter(
+            f"ids: 1 to {MOST} tracks can be exported at once, not {len(named)}", hint="Export them in several parts."
+        )
+    return named
+
+
+def _check_there(tracks: list[Track]) -> None:
+    """What is missing is said before the first byte: after that nothing can be said any more."""
+    lost = [track.title for track in tracks if not track.audio.is_file()]
+    if lost:
+        raise errors.InputUnreadable(
+            f"{lost[0]!r} is not on this server's disk any more", hint="`sotto doctor` looks for the cause."
+        )
+
+
 def shown(track: Track) -> dict[str, Any]:
     """A track as callers see it: addresses in place of paths."""
     place = f"/api/tracks/{track.id}"
-    links = {name: f"{place}/{name}" for name in ("audio", "peaks", "stems")}
+    links = {name: f"{place}/{name}" for name in ("audio", "peaks", "spectrogram", "sections", "stems")}
     return {
         **track.as_dict(),
         "audio": links["audio"],

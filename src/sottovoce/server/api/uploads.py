@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from sottovoce.jobs.job import State
-from sottovoce.jobs.queue import Queue
 from sottovoce.library.uploads import Limit
 from sottovoce.server.answers import Json
-from sottovoce.server.api.jobs import uploads_named
 from sottovoce.server.asked import Asker, HouseHere
 from sottovoce.server.body import ArrivingFile
 
@@ -19,8 +16,6 @@ _FORM = {
     "required": ["file"],
     "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
 }
-_UNDECIDED: tuple[State, ...] = ("queued", "running")
-_PAGE = 200
 
 
 @router.post(
@@ -31,19 +26,7 @@ def upload(request: Request, house: HouseHere, caller: Asker) -> Json:
     studio, settings = house.studio, house.studio.settings.server
     limit = Limit(settings.max_upload_mb * 1_000_000, settings.max_duration_seconds)
     with house.receiving.taken():
-        studio.uploads.sweep(_needed(studio.queue))
+        studio.uploads.sweep(studio.queue.uploads_needed())
         file = ArrivingFile(request)
         made = studio.uploads.add(file, file.name, limit, owner=caller.owner)
     return Json(made.as_dict(), 201)
-
-
-def _needed(queue: Queue) -> set[str]:
-    """The uploads that jobs are still to work on."""
-    needed: set[str] = set()
-    for state in _UNDECIDED:
-        after: str | None = None
-        while page := queue.list(state=state, limit=_PAGE, after=after):
-            after = page[-1].id
-            for job in page:
-                needed |= uploads_named(job.request)
-    return needed
