@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 _FIELDS = ("job", "worker", "code")
 _PLAIN = re.compile(r"[\w.:/@+-]+")
 #: They tell of every request with its address, where a key or a name may stand.
-_CHATTY = ("httpx", "httpcore", "dbos", "multipart", "python_multipart")
+_CHATTY = ("alembic", "httpx", "httpcore", "dbos", "multipart", "python_multipart")
 
 
 class Lines(logging.Formatter):
