@@ -41,5 +41,6 @@ def test_health_has_the_shapes_of_both_servers(server: Server) -> None:
     assert body["device"] == auto_device()
     assert body["gpu_available"] is body["device"].startswith("cuda")
     assert set(body["models_loaded"]) == {"musicgen", "demucs"}
-    assert kind_of(body["data"]).kind == "ACE-Step"
-    assert kind_of({name: value for name, value in body.items() if name != "data"}).kind == "MusicGen"
+    envelope, flat = dict(body["data"]), {name: value for name, value in body.items() if name != "data"}
+    assert envelope.pop("service") == "sottovoce"
+    assert [kind_of(said).kind for said in (body, {"data": envelope}, flat)] == ["Sottovoce", "ACE-Step", "MusicGen"]

@@ -20,7 +20,8 @@ def served(tmp_path: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
     home = {"HOME": str(tmp_path), "SOTTO_LIBRARY__DIRECTORY": str(tmp_path / "library")}
-    engines = {"SOTTO_ENGINES__GENERATORS": '["tone"]', "SOTTO_ENGINES__ENHANCERS": '["expander"]'}
+    orders = {"GENERATORS": '["tone"]', "SEPARATORS": '["tone"]', "ENHANCERS": '["expander"]'}
+    engines = {f"SOTTO_ENGINES__{kind}": order for kind, order in orders.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "sottovoce", "serve", "--port", str(port)], env=os.environ | engines | home
     )
@@ -29,12 +30,12 @@ def served(tmp_path: Path) -> Iterator[str]:
     def answers() -> bool:
         assert process.poll() is None, "the server ended"
         try:
-            return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+            return httpx.get(f"{url}/health", trust_env=False, timeout=60).status_code == 200
         except httpx.TransportError:
             return False
 
     try:
-        until(answers, 300)
+        until(answers, 900)
         yield url
     finally:
         process.terminate()

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from tests.server.conftest import AddTrack, Server, tone, until, wav
+from tests.server.conftest import AddTrack, Server, tone, wav
 
 from sottovoce import errors
 from sottovoce.audio import ArrayReader, ArrayWriter, Audio
@@ -269,38 +263,12 @@ def test_the_key_header_is_a_token(server: Server) -> None:
     assert server.client().get("/health").status_code == 200
 
 
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[str]:
-    """The address of a server with a worker, whose engines are the test engines."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
-    engines = {"SOTTO_ENGINES__GENERATORS": '["tone"]', "SOTTO_ENGINES__SEPARATORS": '["tone"]'}
-    home = {"HOME": str(tmp_path), "SOTTO_LIBRARY__DIRECTORY": str(tmp_path / "library")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sottovoce", "serve", "--port", str(port)], env=os.environ | engines | home
-    )
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, "the server ended"
-        try:
-            return httpx.get(f"{url}/health", trust_env=False, timeout=60).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(answers, 900)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
 @pytest.mark.long
-def test_our_own_clients_work_against_it(studio: str) -> None:
-    config, seen = MusicgenConfig(base_url=studio), list[Progress]()
+def test_our_own_clients_work_against_it(served: str) -> None:
+    config, seen = MusicgenConfig(base_url=served), list[Progress]()
     run = Run(seen.append)
     engine = MusicgenApi(config)
+    assert engine.unavailable() is None
     piece = engine.generate(Prompt(words="calm piano", seconds=11.5, seed=1, mood="calm"), MusicgenApiOptions(), run)
     assert piece.audio.frames == round(11.5 * 48_000)
     scenes = (Scene(seconds=16, mood="calm"), Scene(seconds=16, mood="tense"))
